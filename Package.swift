@@ -1,0 +1,121 @@
+// swift-tools-version:6.2
+import Foundation
+import PackageDescription
+
+// libtorch is the one optional dependency: without it `kiviat` still builds and profiles any command, and
+// the component benchmarks (`kiviat-workload`) are left out. LIBTORCH=DIR builds against another libtorch
+// (such as `site-packages/torch`), LIBTORCH=none leaves it out even where it is installed.
+struct LibTorch {
+  var includes: [String]
+  var libraries: String
+  /// libtorch 2.13 needs C++20; Debian's 1.13 is C++17.
+  var standard: String
+
+  static func find() -> LibTorch? {
+    func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+    if let directory = Context.environment["LIBTORCH"] {
+      guard directory != "none" else { return nil }
+      return LibTorch(
+        includes: ["\(directory)/include", "\(directory)/include/torch/csrc/api/include"],
+        libraries: "\(directory)/lib", standard: "c++20")
+    }
+    let multiarch = ["x86_64", "aarch64"].map { "/usr/lib/\($0)-linux-gnu" }
+    guard exists("/usr/include/ATen/record_function.h"),
+      let libraries = multiarch.first(where: { exists("\($0)/libtorch_cpu.so") })
+    else { return nil }
+    return LibTorch(includes: [], libraries: libraries, standard: "c++17")
+  }
+}
+
+let swift: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+// -mno-omit-leaf-frame-pointer: so that our own call chains are whole when Kiviat profiles itself.
+let c: [CSetting] = [
+  .treatAllWarnings(as: .error), .enableWarning("all"), .enableWarning("extra"), .define("_GNU_SOURCE"),
+]
+
+var products: [Product] = [
+  .executable(name: "kiviat", targets: ["kiviat"]),
+  .library(name: "ProfileModel", targets: ["ProfileModel"]),
+  .library(name: "Analysis", targets: ["Analysis"]),
+]
+
+var targets: [Target] = [
+  // C only where Swift can't: each shim has one caller.
+  .target(name: "CPerfEvent", cSettings: c),
+  .target(name: "CElfutils", cSettings: c, linkerSettings: [.linkedLibrary("dw"), .linkedLibrary("elf")]),
+  .target(name: "CCeilings", cSettings: c + [.unsafeFlags(["-O3"])]),
+  .target(name: "CKernelTrace", cSettings: c),
+  .systemLibrary(name: "CPfm", providers: [.apt(["libpfm4-dev"])]),
+
+  .target(name: "WorkloadLog", swiftSettings: swift),
+  .target(
+    name: "ProfileModel",
+    dependencies: [.product(name: "GRDB", package: "GRDB.swift")],
+    resources: [.embedInCode("Resources/kernel-categories.txt")],
+    swiftSettings: swift),
+  .target(
+    name: "Profiler",
+    dependencies: [
+      "ProfileModel", "WorkloadLog", "CPerfEvent", "CElfutils", "CCeilings", "CKernelTrace", "CPfm",
+    ],
+    swiftSettings: swift),
+  .target(name: "Analysis", dependencies: ["ProfileModel"], swiftSettings: swift),
+  .target(
+    name: "Report", dependencies: ["Analysis"],
+    resources: [.embedInCode("Resources/report.css"), .embedInCode("Resources/report.js")],
+    swiftSettings: swift),
+  .executableTarget(
+    name: "kiviat",
+    dependencies: [
+      "Profiler", "Analysis", "Report", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+    ],
+    swiftSettings: swift),
+
+  .testTarget(name: "ProfileModelTests", dependencies: ["ProfileModel"], swiftSettings: swift),
+  .testTarget(name: "ProfilerTests", dependencies: ["Profiler"], swiftSettings: swift),
+  .testTarget(name: "AnalysisTests", dependencies: ["Analysis"], swiftSettings: swift),
+  .testTarget(name: "ReportTests", dependencies: ["Report"], swiftSettings: swift),
+  .testTarget(name: "KiviatTests", dependencies: ["ProfileModel"], swiftSettings: swift),
+]
+
+if let torch = LibTorch.find() {
+  products.append(.executable(name: "kiviat-workload", targets: ["kiviat-workload"]))
+  // -DNDEBUG: the layout of at::RecordFunction depends on it, and every shipped libtorch is built with it.
+  let cxx: [CXXSetting] = [
+    .define("NDEBUG"),
+    .unsafeFlags(["-std=\(torch.standard)", "-O2"] + torch.includes.flatMap { ["-isystem", $0] }),
+    .treatAllWarnings(as: .error),
+  ]
+  let linker: [LinkerSetting] = [
+    .unsafeFlags(["-L\(torch.libraries)", "-Xlinker", "-rpath", "-Xlinker", torch.libraries]),
+    .linkedLibrary("torch_cpu"), .linkedLibrary("c10"), .linkedLibrary("stdc++"),
+  ]
+  targets += [
+    .target(name: "CTorch", dependencies: ["CKernelTrace"], cxxSettings: cxx, linkerSettings: linker),
+    .systemLibrary(name: "CTurboJPEG", providers: [.apt(["libturbojpeg0-dev"])]),
+    .systemLibrary(name: "CPNG", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(
+      name: "Workloads", dependencies: ["CTorch", "WorkloadLog", "CTurboJPEG", "CPNG", "CZlib"],
+      swiftSettings: swift),
+    .executableTarget(
+      name: "kiviat-workload",
+      dependencies: ["Workloads", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: swift),
+    .testTarget(name: "WorkloadsTests", dependencies: ["Workloads", "CKernelTrace"], swiftSettings: swift),
+  ]
+}
+
+let package = Package(
+  name: "Kiviat",
+  products: products,
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+  ],
+  targets: targets,
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,1 @@
+#include "kiviat_elfutils.h"

@@ -1,0 +1,1 @@
+#include "kiviat_kernel_trace.h"

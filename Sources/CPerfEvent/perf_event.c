@@ -1,0 +1,1 @@
+#include "kiviat_perf_event.h"

@@ -1,0 +1,241 @@
+// Writes a profile file while the target runs, so that it is complete up to the last commit whoever dies.
+import Foundation
+import GRDB
+
+/// Writes one profile file. Everything handed to ``write(_:)`` within one call is one transaction: after a crash of
+/// any process the file holds all calls that returned. Not for use from two threads.
+public final class ProfileWriter {
+  private let queue: DatabaseQueue
+  private let lock: Int32
+  /// Where the file is.
+  public let path: String
+
+  /// Creates the file. An older profile at `path` is kept as `path.old`; any other file there is left alone.
+  ///
+  /// - Throws: `ProfileError` `.notWritable`, `.inUse` or `.wouldOverwrite`.
+  public init(creating path: String, settings: [String: String] = [:]) throws {
+    self.path = path
+    lock = try Self.claim(path)
+    do {
+      var configuration = Configuration()
+      // Not durable against power loss, only against the death of processes: that needs no fsync.
+      configuration.prepareDatabase { db in
+        try db.execute(sql: "PRAGMA synchronous = OFF; PRAGMA journal_mode = DELETE; PRAGMA temp_store = MEMORY")
+      }
+      queue = try DatabaseQueue(path: path, configuration: configuration)
+      try queue.inDatabase { db in
+        try db.execute(
+          sql: """
+            PRAGMA application_id = \(ProfileSchema.applicationID);
+            BEGIN; \(ProfileSchema.creation) PRAGMA user_version = \(ProfileSchema.version); COMMIT
+            """)
+        for (name, value) in settings { try Self.insert(setting: name, value, db) }
+      }
+    } catch {
+      close(lock)
+      throw ProfileError.notWritable(path: path, detail: "\(error)")
+    }
+  }
+
+  deinit {
+    try? queue.close()
+    // Only after SQLite let go: closing any descriptor of the file drops SQLite's own locks on it.
+    close(lock)
+  }
+
+  /// Opens and locks the file, moving an older profile out of the way.
+  private static func claim(_ path: String) throws -> Int32 {
+    func open() throws -> Int32 {
+      let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+      guard descriptor >= 0 else {
+        throw ProfileError.notWritable(path: path, detail: String(cString: strerror(errno)))
+      }
+      guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        close(descriptor)
+        throw ProfileError.inUse(path: path)
+      }
+      return descriptor
+    }
+    let descriptor = try open()
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_size > 0 else { return descriptor }
+    guard ProfileFileHeader(descriptor: descriptor)?.isProfile == true else {
+      close(descriptor)
+      throw ProfileError.wouldOverwrite(path: path)
+    }
+    guard rename(path, path + ".old") == 0 else {
+      let detail = String(cString: strerror(errno))
+      close(descriptor)
+      throw ProfileError.notWritable(path: path, detail: detail)
+    }
+    close(descriptor)
+    return try open()
+  }
+
+  /// One transaction.
+  public func write(_ body: (ProfileTransaction) throws -> Void) throws {
+    do {
+      try queue.inTransaction { db in
+        try body(ProfileTransaction(db: db))
+        return .commit
+      }
+    } catch let error as DatabaseError {
+      throw ProfileError.notWritable(path: path, detail: error.message ?? "\(error.resultCode)")
+    }
+  }
+
+  fileprivate static func insert(setting name: String, _ value: String, _ db: Database) throws {
+    try db.cachedStatement(sql: "INSERT OR REPLACE INTO setting VALUES (?, ?)").execute(arguments: [name, value])
+  }
+}
+
+/// The tables of a profile, open for writing. Writing a row whose key is there replaces it.
+public struct ProfileTransaction {
+  fileprivate let db: Database
+
+  private func run(_ sql: String, _ arguments: StatementArguments) throws {
+    try db.cachedStatement(sql: sql).execute(arguments: arguments)
+  }
+
+  /// A setting of the run.
+  public func setting(_ name: String, _ value: String) throws {
+    try ProfileWriter.insert(setting: name, value, db)
+  }
+
+  /// How a repetition goes.
+  public func repetition(_ r: Repetition) throws {
+    try run(
+      "INSERT OR REPLACE INTO repetition VALUES (?, ?, ?, ?, ?, ?, ?)",
+      [
+        r.index, r.startedAtUnixNanoseconds, r.startMonotonicNanoseconds, r.wallNanoseconds, r.state.rawValue,
+        r.exitStatus, r.signal,
+      ])
+  }
+
+  /// What a collector does.
+  public func collector(_ c: CollectorState, repetition: Int) throws {
+    try run(
+      "INSERT OR REPLACE INTO collector VALUES (?, ?, ?, ?, ?, ?)",
+      [repetition, c.collector, c.outcome.rawValue, c.method, c.reason, c.remedy])
+  }
+
+  /// A total. Host facts belong to repetition −1.
+  public func quantity(_ q: Quantity, repetition: Int) throws {
+    let value: DatabaseValue =
+      switch q.value.value {
+      case .number(let number): number.databaseValue
+      case .text(let text): text.databaseValue
+      case nil: .null
+      }
+    try run(
+      "INSERT OR REPLACE INTO quantity VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      [repetition, q.name, q.unit, value] + Self.provenance(q.value))
+  }
+
+  /// An event count; `position` keeps the user's order.
+  public func counter(_ c: CounterTotal, position: Int, repetition: Int) throws {
+    try run(
+      "INSERT OR REPLACE INTO counter VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      [
+        repetition, position, c.event, c.unit, c.group, c.value.value, c.enabledNanoseconds, c.runningNanoseconds,
+      ] + Self.provenance(c.value))
+  }
+
+  /// What a time series means.
+  public func series(_ s: Series) throws {
+    try run(
+      "INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?, ?, ?, ?)",
+      [s.name, s.unit, s.provenance.source.rawValue, s.provenance.runningFraction, s.provenance.detail, nil, nil])
+  }
+
+  /// A point of a time series.
+  public func point(_ p: SeriesPoint, repetition: Int) throws {
+    try run("INSERT OR REPLACE INTO point VALUES (?, ?, ?, ?)", [repetition, p.series, p.timeNanoseconds, p.value])
+  }
+
+  /// A thread.
+  public func thread(_ t: ThreadRecord, repetition: Int) throws {
+    try run(
+      "INSERT OR REPLACE INTO thread VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      [
+        repetition, t.pid, t.tid, t.parentPID, t.name, t.startNanoseconds, t.endNanoseconds, t.runningNanoseconds,
+        t.runnableNanoseconds, t.blockedLockNanoseconds, t.blockedIONanoseconds, t.sleepingNanoseconds,
+        t.blockedOtherNanoseconds, t.exitStatus,
+      ])
+  }
+
+  /// A frame, under an id of the caller's choice.
+  public func frame(_ f: Frame, id: Int64) throws {
+    try run(
+      "INSERT OR REPLACE INTO frame VALUES (?, ?, ?, ?, ?, ?)",
+      [id, f.function, f.module, f.file, f.line, f.kind.rawValue])
+  }
+
+  /// A node of the stack tree, under an id of the caller's choice.
+  public func stack(_ node: StackNode, id: Int64) throws {
+    try run("INSERT OR REPLACE INTO stack VALUES (?, ?, ?)", [id, node.parent, node.frame])
+  }
+
+  /// Samples of one stack: the total so far, not an increment.
+  public func sample(_ s: SampleTotal, repetition: Int) throws {
+    try run(
+      "INSERT OR REPLACE INTO sample VALUES (?, ?, ?, ?, ?, ?, ?)",
+      [repetition, s.stack, s.pid, s.tid, s.kernel ?? -1, s.samples, s.weightNanoseconds])
+  }
+
+  /// A traced kernel: the totals so far, not an increment.
+  public func kernel(_ k: KernelRecord, repetition: Int) throws {
+    var arguments: StatementArguments = [
+      repetition, k.id, k.name, k.category.rawValue, k.phase.rawValue, k.modulePath, k.thread, k.shapes, k.types,
+      k.calls, k.totalNanoseconds, k.selfNanoseconds,
+    ]
+    arguments += Self.brief(k.threadCPUNanoseconds) + Self.brief(k.flops) + Self.brief(k.bytes)
+    try run(
+      "INSERT OR REPLACE INTO kernel VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", arguments)
+  }
+
+  /// A training step.
+  public func step(_ s: TrainingStep, repetition: Int) throws {
+    try run(
+      "INSERT OR REPLACE INTO training_step VALUES (?, ?, ?, ?, ?, ?, ?)",
+      [repetition, s.step, s.epoch, s.timeNanoseconds, s.durationNanoseconds, s.samples, s.loss])
+  }
+
+  /// A training epoch.
+  public func epoch(_ e: TrainingEpoch, repetition: Int) throws {
+    try run(
+      "INSERT OR REPLACE INTO training_epoch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      [
+        repetition, e.stage, e.epoch, e.timeNanoseconds, e.durationNanoseconds, e.samples, e.meanLoss, e.metric,
+        e.quality,
+      ])
+  }
+
+  /// An inference query.
+  public func query(_ q: InferenceQuery, repetition: Int) throws {
+    try run(
+      "INSERT OR REPLACE INTO inference_query VALUES (?, ?, ?, ?)",
+      [repetition, q.index, q.latencyNanoseconds, q.samples])
+  }
+
+  /// A note; `position` orders them.
+  public func note(_ n: Note, position: Int, repetition: Int) throws {
+    try run("INSERT OR REPLACE INTO note VALUES (?, ?, ?, ?)", [repetition, position, n.level.rawValue, n.message])
+  }
+
+  /// The five provenance columns.
+  private static func provenance<T>(_ value: Measured<T>) -> StatementArguments {
+    switch value {
+    case .measured(_, let p): [p.source.rawValue, p.runningFraction, p.detail, nil, nil]
+    case .unavailable(let u): [nil, nil, nil, u.reason, u.remedy]
+    }
+  }
+
+  /// Value, source, detail; the reason stands in `detail` when there is no value.
+  private static func brief<T: DatabaseValueConvertible>(_ value: Measured<T>) -> StatementArguments {
+    switch value {
+    case .measured(let v, let p): [v, p.source.rawValue, p.detail]
+    case .unavailable(let u): [nil, nil, u.reason]
+    }
+  }
+}

@@ -1,0 +1,69 @@
+// The tables of a profile file. docs/profile-format.md is their documentation; a change here is a new version there.
+import GRDB
+
+/// The layout of a profile file.
+public enum ProfileSchema {
+  /// `PRAGMA application_id` of a profile: "Kivi".
+  public static let applicationID: Int32 = 0x4B69_7669
+  /// `PRAGMA user_version`: the layout that this build writes. Older ones are read for ever.
+  public static let version: Int32 = 1
+
+  /// Value, and where it came from or why there is none: the same columns wherever a measured value is kept.
+  static let provenanceColumns = """
+    source TEXT, running_fraction REAL, detail TEXT, reason TEXT, remedy TEXT
+    """
+
+  static let creation = """
+    CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE repetition (
+      idx INTEGER PRIMARY KEY, started_at_unix_ns INTEGER NOT NULL, start_monotonic_ns INTEGER NOT NULL,
+      wall_ns INTEGER NOT NULL, state TEXT NOT NULL, exit_status INTEGER, signal INTEGER);
+    CREATE TABLE collector (
+      repetition INTEGER NOT NULL, name TEXT NOT NULL, outcome TEXT NOT NULL, method TEXT NOT NULL, reason TEXT,
+      remedy TEXT, PRIMARY KEY (repetition, name)) WITHOUT ROWID;
+    CREATE TABLE quantity (
+      repetition INTEGER NOT NULL, name TEXT NOT NULL, unit TEXT NOT NULL, value, \(provenanceColumns),
+      PRIMARY KEY (repetition, name)) WITHOUT ROWID;
+    CREATE TABLE counter (
+      repetition INTEGER NOT NULL, position INTEGER NOT NULL, event TEXT NOT NULL, unit TEXT NOT NULL,
+      event_group INTEGER, value REAL, enabled_ns INTEGER NOT NULL, running_ns INTEGER NOT NULL,
+      \(provenanceColumns), PRIMARY KEY (repetition, position)) WITHOUT ROWID;
+    CREATE TABLE series (name TEXT PRIMARY KEY, unit TEXT NOT NULL, \(provenanceColumns)) WITHOUT ROWID;
+    CREATE TABLE point (
+      repetition INTEGER NOT NULL, series TEXT NOT NULL, time_ns INTEGER NOT NULL, value REAL NOT NULL,
+      PRIMARY KEY (repetition, series, time_ns)) WITHOUT ROWID;
+    CREATE TABLE thread (
+      repetition INTEGER NOT NULL, pid INTEGER NOT NULL, tid INTEGER NOT NULL, parent_pid INTEGER NOT NULL,
+      name TEXT NOT NULL, start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, running_ns INTEGER,
+      runnable_ns INTEGER, blocked_lock_ns INTEGER, blocked_io_ns INTEGER, sleeping_ns INTEGER,
+      blocked_other_ns INTEGER, exit_status INTEGER, PRIMARY KEY (repetition, pid, tid, start_ns)) WITHOUT ROWID;
+    CREATE TABLE frame (
+      id INTEGER PRIMARY KEY, function TEXT NOT NULL, module TEXT NOT NULL, file TEXT, line INTEGER,
+      kind TEXT NOT NULL);
+    CREATE TABLE stack (id INTEGER PRIMARY KEY, parent INTEGER, frame INTEGER NOT NULL);
+    CREATE TABLE sample (
+      repetition INTEGER NOT NULL, stack INTEGER NOT NULL, pid INTEGER NOT NULL, tid INTEGER NOT NULL,
+      kernel INTEGER NOT NULL, samples INTEGER NOT NULL, weight_ns INTEGER NOT NULL,
+      PRIMARY KEY (repetition, stack, pid, tid, kernel)) WITHOUT ROWID;
+    CREATE TABLE kernel (
+      repetition INTEGER NOT NULL, id INTEGER NOT NULL, name TEXT NOT NULL, category TEXT NOT NULL,
+      phase TEXT NOT NULL, module_path TEXT NOT NULL, thread TEXT NOT NULL, shapes TEXT NOT NULL,
+      types TEXT NOT NULL, calls INTEGER NOT NULL, total_ns INTEGER NOT NULL, self_ns INTEGER NOT NULL,
+      cpu_ns INTEGER, cpu_source TEXT, cpu_detail TEXT, flops REAL, flops_source TEXT, flops_detail TEXT,
+      bytes REAL, bytes_source TEXT, bytes_detail TEXT, PRIMARY KEY (repetition, id)) WITHOUT ROWID;
+    CREATE TABLE training_step (
+      repetition INTEGER NOT NULL, step INTEGER NOT NULL, epoch INTEGER NOT NULL, time_ns INTEGER NOT NULL,
+      duration_ns INTEGER NOT NULL, samples INTEGER NOT NULL, loss REAL, PRIMARY KEY (repetition, step))
+      WITHOUT ROWID;
+    CREATE TABLE training_epoch (
+      repetition INTEGER NOT NULL, stage TEXT NOT NULL, epoch INTEGER NOT NULL, time_ns INTEGER NOT NULL,
+      duration_ns INTEGER NOT NULL, samples INTEGER NOT NULL, mean_loss REAL, metric TEXT NOT NULL,
+      quality REAL, PRIMARY KEY (repetition, stage, epoch)) WITHOUT ROWID;
+    CREATE TABLE inference_query (
+      repetition INTEGER NOT NULL, idx INTEGER NOT NULL, latency_ns INTEGER NOT NULL, samples INTEGER NOT NULL,
+      PRIMARY KEY (repetition, idx)) WITHOUT ROWID;
+    CREATE TABLE note (
+      repetition INTEGER NOT NULL, position INTEGER NOT NULL, level TEXT NOT NULL, message TEXT NOT NULL,
+      PRIMARY KEY (repetition, position)) WITHOUT ROWID;
+    """
+}
