@@ -79,7 +79,8 @@ var targets: [Target] = [
   .executableTarget(
     name: "SessionDriver", dependencies: ["Profiler"], path: "Tests/SessionDriver", swiftSettings: swift),
 
-  .testTarget(name: "ProfileModelTests", dependencies: ["ProfileModel"], swiftSettings: swift),
+  .testTarget(
+    name: "ProfileModelTests", dependencies: ["ProfileModel"], exclude: ["Fixtures"], swiftSettings: swift),
   .testTarget(name: "ProfilerTests", dependencies: ["Profiler"], swiftSettings: swift),
   .testTarget(name: "AnalysisTests", dependencies: ["Analysis"], swiftSettings: swift),
   .testTarget(name: "ReportTests", dependencies: ["Report"], swiftSettings: swift),

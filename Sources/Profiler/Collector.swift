@@ -72,7 +72,9 @@ public struct ProfileOptions: Sendable {
   public var events: [String] = []
   /// Samples per second and CPU; 0 for no sampling.
   public var frequency = 499
+  /// How to walk call stacks.
   public var unwinding = Unwinding.framePointer
+  /// Which counters to use.
   public var counters = Counters.auto
   /// Settings to record beside the command: benchmark, scale, seed …
   public var settings: [String: String] = [:]

@@ -8,7 +8,9 @@ import ProfileModel
 /// Each event is read on its own: members of a group were counted at the same time, and once the target has ended
 /// nothing moves between two reads.
 public final class CountingCollector: Collector {
+  /// `counting`.
   public let name = "counting"
+  /// Which step of the degradation ladder was reached, and why not a higher one.
   public private(set) var state = CollectorState("counting", .off)
 
   private let specs: [PerfEventSpec]
@@ -38,6 +40,7 @@ public final class CountingCollector: Collector {
     self.access = access
   }
 
+  /// Opens the events on the suspended child.
   public func prepare(_ target: TargetContext) -> CollectorState {
     guard !isOff else {
       state = CollectorState(name, .off, reason: "switched off (--counters off)")
@@ -99,17 +102,22 @@ public final class CountingCollector: Collector {
       name, outcome, method: outcome == .unavailable ? "" : method, reason: reason?.reason, remedy: reason?.remedy)
   }
 
+  /// The events enabled themselves at the exec.
   public func start(monotonicNanoseconds: UInt64) { startTime = monotonicNanoseconds }
 
+  /// Nothing to do: the kernel counts.
   public func tick(monotonicNanoseconds: UInt64) {}
 
+  /// The counts are final now.
   public func stop(monotonicNanoseconds: UInt64) { endTime = monotonicNanoseconds }
 
+  /// Takes the accounting, which stands in for events that could not be opened.
   public func targetReaped(_ usage: TargetUsage) { self.usage = usage }
 
   /// The counts so far, in the user's order.
   public func totals() -> [CounterTotal] { events.map(total) }
 
+  /// Writes the counts so far.
   public func write(to transaction: ProfileTransaction, repetition: Int) throws {
     for (position, slot) in events.enumerated() {
       try transaction.counter(total(slot), position: position, repetition: repetition)

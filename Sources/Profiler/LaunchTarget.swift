@@ -51,17 +51,22 @@ public struct TargetUsage: Hashable, Sendable {
   public var exitStatus: Int32?
   /// The signal that killed it.
   public var signal: Int32?
-  /// CPU time in user mode and in the kernel.
+  /// CPU time in user mode.
   public var userNanoseconds: Int64
+  /// CPU time in the kernel.
   public var systemNanoseconds: Int64
   /// The largest resident set of any one process of the tree, bytes.
   public var peakResidentBytes: Int64
   /// What the child, still a copy of the profiler, occupied before its exec, bytes. The kernel keeps the maximum over
   /// the exec, so a peak not above this is only an upper bound.
   public var residentBytesBeforeExec: Int64
+  /// Page faults that needed no I/O.
   public var minorFaults: Int64
+  /// Page faults that waited for I/O.
   public var majorFaults: Int64
+  /// Context switches because the thread waited for something.
   public var voluntarySwitches: Int64
+  /// Context switches because another thread was to run.
   public var involuntarySwitches: Int64
 
   /// Exit code as a shell passes it on: the status, or 128 and the signal.

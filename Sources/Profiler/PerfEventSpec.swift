@@ -22,20 +22,25 @@ public struct PerfEventSpec: Hashable, Sendable {
   public var name: String
   /// What counts it.
   public var kind: Kind
-  /// `perf_event_attr.type`, `.config`, `.config1`, `.config2`.
+  /// `perf_event_attr.type`.
   public var type: UInt32
+  /// `perf_event_attr.config`.
   public var config: UInt64
+  /// `perf_event_attr.config1`; a breakpoint's address.
   public var config1: UInt64 = 0
+  /// `perf_event_attr.config2`; a breakpoint's length.
   public var config2: UInt64 = 0
   /// `perf_event_attr.bp_type` for breakpoints.
   public var breakpointType: UInt32 = 0
-  /// From the modifiers: `:u` counts user mode only, `:k` kernel mode only.
+  /// Counts the kernel only (`:k`).
   public var excludesUser = false
+  /// Counts user mode only (`:u`).
   public var excludesKernel = false
   /// `:p`, `:pp`, `:ppp`.
   public var precision: UInt8 = 0
-  /// `1`, `ns`, or what a PMU's `.unit` file says; the count times `scale` has this unit.
+  /// `1`, `ns`, or what a PMU's `.unit` file says.
   public var unit = "1"
+  /// One count in the unit.
   public var scale = 1.0
   /// Number of its group of events that are scheduled together; `nil` when alone.
   public var group: Int?

@@ -17,8 +17,9 @@ public struct RepetitionContext {
 
 /// How far a session is, for a progress line.
 public struct SessionProgress: Sendable {
-  /// Which repetition runs, from 0, and how many there will be.
+  /// Which repetition runs, from 0.
   public var repetition: Int
+  /// How many there will be.
   public var repetitions: Int
   /// Since the exec of this repetition.
   public var elapsedNanoseconds: UInt64

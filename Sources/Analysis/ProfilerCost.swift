@@ -1,0 +1,30 @@
+// What did measuring itself cost, and what was lost?
+import ProfileModel
+
+/// The profiler's own cost in the shown repetition.
+public struct ProfilerCost: Codable, Sendable, Equatable {
+  /// CPU time of the profiler process, nanoseconds.
+  public var cpuNanoseconds: Measured<Double>
+  /// That as a share of the target's CPU time.
+  public var cpuShare: Measured<Double>
+  /// Time that profiling took beyond the target's run (setting up, writing), nanoseconds.
+  public var wallNanoseconds: Measured<Double>
+  /// Peak memory of the profiler, bytes.
+  public var peakMemoryBytes: Measured<Double>
+  /// Kernels traced.
+  public var tracedCalls: Measured<Double>
+  /// Cost of tracing one kernel, nanoseconds.
+  public var tracingNanosecondsPerCall: Measured<Double>
+  /// Calls × cost: what tracing added to the target, nanoseconds.
+  public var tracingNanoseconds: Measured<Double>
+  /// That as a share of the target's wall time.
+  public var tracingShare: Measured<Double>
+  /// Samples taken.
+  public var samplesTaken: Measured<Double>
+  /// Samples lost.
+  public var samplesLost: Measured<Double>
+  /// Lost ÷ (taken + lost), 0…1.
+  public var lostShare: Measured<Double>
+  /// Samples that belong to no known function or thread.
+  public var samplesUnattributed: Measured<Double>
+}
