@@ -37,6 +37,9 @@ final class TemporaryDirectory {
   }
 }
 
+/// Tests that draw from libtorch's generator, which the process has but one of, come one after another.
+@Suite(.serialized) struct SharedTorch {}
+
 enum Fixture {
   /// RGB pixels with a smooth gradient, which JPEG keeps almost exactly.
   static func gradient(_ width: Int, _ height: Int) -> [UInt8] {
@@ -74,7 +77,8 @@ enum Fixture {
     image.version = UInt32(PNG_IMAGE_VERSION)
     image.width = UInt32(width)
     image.height = UInt32(height)
-    image.format = channels == 1 ? 0 : UInt32(PNG_FORMAT_FLAG_COLOR) | (channels == 4 ? UInt32(PNG_FORMAT_FLAG_ALPHA) : 0)
+    image.format =
+      channels == 1 ? 0 : UInt32(PNG_FORMAT_FLAG_COLOR) | (channels == 4 ? UInt32(PNG_FORMAT_FLAG_ALPHA) : 0)
     var bytes = [UInt8](repeating: 0, count: width * height * 8 + 4096)
     var size = bytes.count
     try #require(png_image_write_to_memory(&image, &bytes, &size, 0, pixels, 0, nil) != 0)
@@ -85,7 +89,8 @@ enum Fixture {
   static func gzip(_ bytes: [UInt8]) throws -> [UInt8] {
     var stream = z_stream()
     try #require(
-      deflateInit2_(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+      deflateInit2_(
+        &stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
         == Z_OK)
     defer { deflateEnd(&stream) }
     var input = bytes

@@ -55,7 +55,9 @@ struct ImageDataTests {
 
   @Test func scalesWhileDecoding() throws {
     let bytes = try Fixture.jpeg(Fixture.gradient(100, 60), 100, 60)
-    for (minimum, width, height) in [(1.0, 100, 60), (0.51, 100, 60), (0.5, 50, 30), (0.3, 50, 30), (0.2, 25, 15), (0.01, 13, 8)] {
+    for (minimum, width, height) in [
+      (1.0, 100, 60), (0.51, 100, 60), (0.5, 50, 30), (0.3, 50, 30), (0.2, 25, 15), (0.01, 13, 8),
+    ] {
       let image = try decode(bytes, minimumScale: minimum)
       #expect((image.width, image.height) == (width, height))
     }
@@ -121,10 +123,11 @@ struct ImageDataTests {
   }
 
   @Test func resamplingEqualsItsDefinition() {
-    var generator = SeededGenerator(seed: 1)
+    var generator = SeededRandom(1)
     for (width, height, side) in [(8, 8, 8), (9, 5, 4), (5, 9, 7), (31, 20, 6), (3, 3, 8), (1, 1, 2)] {
       let image = RGBImage(
-        width: width, height: height, pixels: (0..<(width * height * 3)).map { _ in UInt8(generator.below(256)) })
+        width: width, height: height,
+        pixels: (0..<(width * height * 3)).map { _ in UInt8(generator.integer(below: 256)) })
       var boxes = [PixelBox(x: 0, y: 0, width: Double(width), height: Double(height))]
       boxes.append(.random(width: width, height: height, generator: &generator))
       for box in boxes {
@@ -153,9 +156,9 @@ struct ImageDataTests {
   }
 
   @Test func cropsLieInTheImage() {
-    var generator = SeededGenerator(seed: 2)
+    var generator = SeededRandom(2)
     for _ in 0..<2000 {
-      let (width, height) = (1 + generator.below(600), 1 + generator.below(600))
+      let (width, height) = (1 + generator.integer(below: 600), 1 + generator.integer(below: 600))
       let box = PixelBox.random(width: width, height: height, generator: &generator)
       #expect(box.x >= 0 && box.y >= 0 && box.width > 0 && box.height > 0)
       #expect(box.x + box.width <= Double(width) && box.y + box.height <= Double(height))

@@ -73,7 +73,10 @@ struct MovieLensTests {
   @Test func readsAllThreeFormats() throws {
     let files = [
       ("u.data", ratings("\t")), ("ratings.dat", ratings("::")),
-      ("ratings.csv", "userId,movieId,rating,timestamp\r\n" + ratings(",", "3.5").replacingOccurrences(of: "\n", with: "\r\n")),
+      (
+        "ratings.csv",
+        "userId,movieId,rating,timestamp\r\n" + ratings(",", "3.5").replacingOccurrences(of: "\n", with: "\r\n")
+      ),
     ]
     for (name, text) in files {
       let directory = try TemporaryDirectory()
@@ -103,7 +106,10 @@ struct MovieLensTests {
   }
 
   @Test func tellsBadLines() throws {
-    let lines = ["1\t2\t3", "1\t2\t\t4", "1\t2\t3\t4\t5", "x\t2\t3\t4", "1,2,3,4", "1\t2\t3\tnever", "1\t99999999999999999999\t3\t4", "1\t2\t-\t4"]
+    let lines = [
+      "1\t2\t3", "1\t2\t\t4", "1\t2\t3\t4\t5", "x\t2\t3\t4", "1,2,3,4", "1\t2\t3\tnever",
+      "1\t99999999999999999999\t3\t4", "1\t2\t-\t4",
+    ]
     for line in lines {
       let directory = try TemporaryDirectory()
       let path = try directory.write("u.data", "1\t2\t3\t4\n\n" + line + "\n")
@@ -176,7 +182,10 @@ struct GowallaTests {
   }
 
   @Test func tellsBadFiles() throws {
-    for line in ["0\t2010-10-19\t1\t2\t3", "0\t2010-10-19T23:55:27Z\t1\t2", "0 2010-10-19T23:55:27Z 1 2 3", "0\t2010-10-19T23:5x:27Z\t1\t2\t3"] {
+    for line in [
+      "0\t2010-10-19\t1\t2\t3", "0\t2010-10-19T23:55:27Z\t1\t2", "0 2010-10-19T23:55:27Z 1 2 3",
+      "0\t2010-10-19T23:5x:27Z\t1\t2\t3",
+    ] {
       let directory = try TemporaryDirectory()
       try directory.write("loc-gowalla_totalCheckins.txt", line + "\n")
       expectDataError(mentions: ["line 1", "latitude"]) { _ = try Gowalla.load(directory: directory.path) }
@@ -204,8 +213,10 @@ struct InteractionTests {
   }
 
   @Test func bisectionEqualsSearch() {
-    var generator = SeededGenerator(seed: 9)
-    let histories = (0..<30).map { _ in Array(generator.permutation(50).prefix(generator.below(20)).map { Int32($0) }) }
+    var generator = SeededRandom(9)
+    let histories = (0..<30).map { _ in
+      Array(generator.permutation(50).prefix(generator.integer(below: 20)).map { Int32($0) })
+    }
     let sorted = Interactions(histories: histories, itemCount: 50).sortedByItem()
     for user in 0..<30 {
       for item in Int32(0)..<50 {

@@ -19,7 +19,7 @@ struct ImageBatches: Dataset {
     }
     return Batch(
       samples: indices.count, inputs: [HostTensor(pixels, shape: [indices.count] + source.shape)],
-      targets: [HostTensor(labels, shape: [indices.count])])
+      targets: [HostTensor(integers: labels, shape: [indices.count])])
   }
 }
 

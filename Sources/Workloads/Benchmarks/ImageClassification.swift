@@ -104,11 +104,12 @@ public final class ImageClassification: Benchmark {
     dataFormat: "train/CLASS/*.JPEG with val/CLASS/*.JPEG (or validation/CLASS/*.JPEG); JPEG and PNG files",
     small: ScaleInfo(
       target: QualityTarget(metric: "top-1 accuracy", value: 0.95), batchSize: 64, maximumEpochs: 8,
-      parameters: 130_002, optimizer: "SGD 0.02, Nesterov 0.9, weight decay 1e-4, cosine"),
+      parameters: 130_002, optimizer: "SGD 0.1, Nesterov 0.9, weight decay 1e-4, cosine"),
     paper: ScaleInfo(
       target: QualityTarget(metric: "top-1 accuracy", value: 0.749), batchSize: 256, maximumEpochs: 90,
       parameters: 25_557_032,
-      optimizer: "SGD 0.1 at batch 256 (in proportion to the batch), momentum 0.9, weight decay 1e-4, ÷10 every 30 epochs"
+      optimizer:
+        "SGD 0.1 at batch 256 (in proportion to the batch), momentum 0.9, weight decay 1e-4, ÷10 every 30 epochs"
     ))
 
   /// The published network has 1000 outputs, whatever the data.
@@ -160,7 +161,7 @@ public final class ImageClassification: Benchmark {
     switch configuration.scale {
     case .small:
       optimizer = SGD(
-        model.parameters(), learningRate: 0.02, momentum: 0.9, weightDecay: 1e-4, isNesterov: true)
+        model.parameters(), learningRate: 0.1, momentum: 0.9, weightDecay: 1e-4, isNesterov: true)
       schedule = .cosine()
     case .paper:
       // Goyal et al. 2017: the rate in proportion to the batch.

@@ -89,11 +89,11 @@ struct FeedbackSplit: Sendable {
           reason: "a user has used all but \(itemCount - interactions.items(of: user).count) of \(itemCount) items; "
             + "ranking needs \(Self.evaluationNegatives) unused ones")
       }
-      var random = SeededGenerator(seed: seed, stream: 7, UInt64(user))
+      var random = SeededRandom(seed, 7, user)
       candidates.append(last)
       let first = candidates.count
       while candidates.count < first + Self.evaluationNegatives {
-        let item = Int32(random.below(itemCount))
+        let item = Int32(random.integer(below: itemCount))
         if !used.sortedContains(item, user: user), !candidates[first...].contains(item) { candidates.append(item) }
       }
     }
@@ -119,8 +119,9 @@ struct FeedbackSamples: Dataset {
       var item = split.items[positive]
       let isPositive = index % (1 + Self.negatives) == 0
       if !isPositive {
-        repeat { item = Int32(random.integer(below: split.itemCount)) }
-        while split.known.sortedContains(item, user: Int(user))
+        repeat {
+          item = Int32(random.integer(below: split.itemCount))
+        } while split.known.sortedContains(item, user: Int(user))
       }
       users.append(Int(user))
       items.append(Int(item))
@@ -128,7 +129,8 @@ struct FeedbackSamples: Dataset {
     }
     let shape = [indices.count]
     return Batch(
-      samples: indices.count, inputs: [HostTensor(users, shape: shape), HostTensor(items, shape: shape)],
+      samples: indices.count,
+      inputs: [HostTensor(integers: users, shape: shape), HostTensor(integers: items, shape: shape)],
       targets: [HostTensor(labels, shape: shape)])
   }
 }
@@ -145,7 +147,7 @@ struct FeedbackCandidates: Dataset {
     let items = indices.flatMap { split.candidates[($0 * width)..<(($0 + 1) * width)].map { Int($0) } }
     return Batch(
       samples: indices.count,
-      inputs: [HostTensor(users, shape: [users.count]), HostTensor(items, shape: [items.count])])
+      inputs: [HostTensor(integers: users, shape: [users.count]), HostTensor(integers: items, shape: [items.count])])
   }
 }
 

@@ -21,7 +21,7 @@ final class SpatialTransformerNetwork: Module, Layer {
     // At first the map is the identity.
     if let last = fc_loc.layers.last as? Linear, let bias = last.bias {
       last.weight.fill(0)
-      bias.copy(from: Tensor([1, 0, 0, 0, 1, 0] as [Float], shape: [6]))
+      bias.copy(from: Tensor([1, 0, 0, 0, 1, 0], shape: [6]))
     }
   }
 

@@ -44,7 +44,8 @@ final class ByteStream {
     defer { chunk.deallocate() }
     var bytes: [UInt8] = []
     while bytes.count < limit {
-      let count = try read(into: UnsafeMutableRawBufferPointer(rebasing: chunk[..<min(chunk.count, limit - bytes.count)]))
+      let count = try read(
+        into: UnsafeMutableRawBufferPointer(rebasing: chunk[..<min(chunk.count, limit - bytes.count)]))
       if count == 0 { break }
       bytes.append(contentsOf: chunk[..<count])
     }

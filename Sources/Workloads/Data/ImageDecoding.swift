@@ -39,7 +39,8 @@ struct EncodedImage {
     if bytes.starts(with: [0xFF, 0xD8]) {
       (width, height, format) = try Self.jpegHeader(bytes, path)
     } else if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
-      (width, height) = try Self.withPNG(bytes, path) { image throws(DataError) in (Int(image.width), Int(image.height)) }
+      (width, height) = try Self.withPNG(bytes, path) { image throws(DataError) in (Int(image.width), Int(image.height))
+      }
       format = .png
     } else {
       throw .corruptImage(
@@ -68,7 +69,9 @@ struct EncodedImage {
   // MARK: JPEG
 
   private static func jpegHeader(_ bytes: [UInt8], _ path: String) throws(DataError) -> (Int, Int, Format) {
-    guard let handle = tjInitDecompress() else { throw .corruptImage(path: path, reason: "libjpeg-turbo has no memory") }
+    guard let handle = tjInitDecompress() else {
+      throw .corruptImage(path: path, reason: "libjpeg-turbo has no memory")
+    }
     defer { tjDestroy(handle) }
     var width: Int32 = 0
     var height: Int32 = 0
@@ -85,7 +88,9 @@ struct EncodedImage {
   }
 
   private func decodeJPEG(denominator: Int, isCMYK: Bool) throws(DataError) -> RGBImage {
-    guard let handle = tjInitDecompress() else { throw .corruptImage(path: path, reason: "libjpeg-turbo has no memory") }
+    guard let handle = tjInitDecompress() else {
+      throw .corruptImage(path: path, reason: "libjpeg-turbo has no memory")
+    }
     defer { tjDestroy(handle) }
     // As TJSCALED, a macro that Swift does not import.
     let scaledWidth = (width + denominator - 1) / denominator

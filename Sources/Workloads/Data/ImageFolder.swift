@@ -74,7 +74,8 @@ public final class ImageFolder: ImageSource {
       }
     }
     guard !files.isEmpty else {
-      throw .empty(path: folder.path, expected: "files ending in .\(Self.endings.joined(separator: ", .")) in its folders")
+      throw .empty(
+        path: folder.path, expected: "files ending in .\(Self.endings.joined(separator: ", .")) in its folders")
     }
     origin = path
     self.classes = classes
@@ -115,7 +116,7 @@ public final class ImageFolder: ImageSource {
     var isMirrored = false
     switch split {
     case .train:
-      var generator = SeededGenerator(seed: seed, stream: UInt64(epoch), UInt64(index))
+      var generator = SeededRandom(seed, epoch, index)
       box = .random(width: encoded.width, height: encoded.height, generator: &generator)
       isMirrored = generator.chance(0.5)
     case .validation:

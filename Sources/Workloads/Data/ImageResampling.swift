@@ -20,7 +20,7 @@ struct PixelBox: Hashable, Sendable {
 
   /// A random part with 8 to 100 % of the area and an aspect ratio between 3:4 and 4:3 ("Inception" crop:
   /// Szegedy et al., CVPR 2015); the largest central part in range when ten draws do not fit.
-  static func random(width: Int, height: Int, generator: inout SeededGenerator) -> PixelBox {
+  static func random(width: Int, height: Int, generator: inout SeededRandom) -> PixelBox {
     let logarithmOfRatio = 0.28768207245178085  // ln(4/3)
     for _ in 0..<10 {
       let area = Double(width * height) * generator.uniform(0.08...1)
@@ -28,8 +28,8 @@ struct PixelBox: Hashable, Sendable {
       let boxWidth = Int((area * ratio).squareRoot().rounded())
       let boxHeight = Int((area / ratio).squareRoot().rounded())
       guard boxWidth > 0, boxHeight > 0, boxWidth <= width, boxHeight <= height else { continue }
-      let x = generator.below(width - boxWidth + 1)
-      let y = generator.below(height - boxHeight + 1)
+      let x = generator.integer(below: width - boxWidth + 1)
+      let y = generator.integer(below: height - boxHeight + 1)
       return PixelBox(x: Double(x), y: Double(y), width: Double(boxWidth), height: Double(boxHeight))
     }
     let boxWidth = min(Double(width), Double(height) * 4 / 3)

@@ -32,8 +32,8 @@ public enum SyntheticGlyphs {
     pixels.reserveCapacity(count * side * side)
     var labels = [UInt8]()
     for index in 0..<count {
-      var generator = SeededGenerator(seed: seed, stream: 2, UInt64(index))
-      let label = generator.below(10)
+      var generator = SeededRandom(seed, 2, index)
+      let label = generator.integer(below: 10)
       let (sine, cosine) = Reproducible.sineCosine(generator.uniform(-0.9...0.9))
       let scale = generator.uniform(0.85...1.45)
       let shear = generator.uniform(-0.25...0.25)
@@ -45,8 +45,11 @@ public enum SyntheticGlyphs {
           let u = (Double(x) + 0.5) * 2 / Double(side) - 1
           let v = (Double(y) + 0.5) * 2 / Double(side) - 1
           let sheared = u + shear * v
-          let light = gain * sample(
-            sheets[label], scale * (cosine * sheared - sine * v) + shift.x, scale * (sine * sheared + cosine * v) + shift.y)
+          let light =
+            gain
+            * sample(
+              sheets[label], scale * (cosine * sheared - sine * v) + shift.x,
+              scale * (sine * sheared + cosine * v) + shift.y)
           pixels.append(UInt8(min(max((light + 0.1 * generator.normal()) * 255, 0), 255)))
         }
       }

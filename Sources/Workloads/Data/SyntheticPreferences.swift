@@ -27,16 +27,16 @@ public struct SyntheticFeedback: Sendable {
   /// item's popularity + 0.7 × Gumbel noise.
   public func interactions(seed: UInt64) -> Interactions {
     let rank = 6
-    var generator = SeededGenerator(seed: seed, stream: 3)
+    var generator = SeededRandom(seed, 3)
     let tastes = (0..<(userCount * rank)).map { _ in Float(generator.normal()) }
     let traits = (0..<(itemCount * rank)).map { _ in Float(generator.normal()) }
     let popularity = (0..<itemCount).map { _ in 0.5 * generator.normal() }
     var histories: [[Int32]] = []
     histories.reserveCapacity(userCount)
     for user in 0..<userCount {
-      var generator = SeededGenerator(seed: seed, stream: 4, UInt64(user))
+      var generator = SeededRandom(seed, 4, user)
       // A random start and a step without a common factor visit different items.
-      let start = candidates == itemCount ? 0 : generator.below(itemCount)
+      let start = candidates == itemCount ? 0 : generator.integer(below: itemCount)
       let step = candidates == itemCount ? 1 : coprimeStep(&generator)
       var best: [(score: Double, item: Int32)] = []
       for candidate in 0..<candidates {
@@ -57,9 +57,9 @@ public struct SyntheticFeedback: Sendable {
     return Interactions(histories: histories, itemCount: itemCount)
   }
 
-  private func coprimeStep(_ generator: inout SeededGenerator) -> Int {
+  private func coprimeStep(_ generator: inout SeededRandom) -> Int {
     while true {
-      let step = 1 + generator.below(itemCount - 1)
+      let step = 1 + generator.integer(below: itemCount - 1)
       var (a, b) = (itemCount, step)
       while b != 0 { (a, b) = (b, a % b) }
       if a == 1 { return step }
@@ -103,7 +103,7 @@ public struct SyntheticSequences: Sendable {
   /// The visits. With probability 0.85 a user goes on to the cluster that the group's order gives, else to any; there,
   /// favourites have the weight 1 and others 0.03, and nobody visits an item twice.
   public func split(seed: UInt64) -> SequenceSplit {
-    var generator = SeededGenerator(seed: seed, stream: 5)
+    var generator = SeededRandom(seed, 5)
     let firstItem = (0...clusterCount).map { $0 * itemCount / clusterCount }
     let nextCluster = (0..<groupCount).map { _ in generator.permutation(clusterCount) }
     // favourites[group][item]
@@ -120,17 +120,17 @@ public struct SyntheticSequences: Sendable {
     var train: [[Int32]] = []
     var test: [[Int32]] = []
     for user in 0..<userCount {
-      var generator = SeededGenerator(seed: seed, stream: 6, UInt64(user))
+      var generator = SeededRandom(seed, 6, user)
       let group = user % groupCount
       var visited = Set<Int32>()
       var visits: [Int32] = []
-      var cluster = generator.below(clusterCount)
+      var cluster = generator.integer(below: clusterCount)
       while visits.count < length {
         cluster =
-          generator.chance(Self.habitStrength) ? nextCluster[group][cluster] : generator.below(clusterCount)
+          generator.chance(Self.habitStrength) ? nextCluster[group][cluster] : generator.integer(below: clusterCount)
         let members = (firstItem[cluster]..<firstItem[cluster + 1]).filter { !visited.contains(Int32($0)) }
         let weights = members.map { isFavourite[group][$0] ? 1 : Self.weightOfOthers }
-        var rest = generator.unit() * weights.reduce(0, +)
+        var rest = generator.uniform() * weights.reduce(0, +)
         var chosen = members.last
         for (member, weight) in zip(members, weights) {
           rest -= weight

@@ -54,8 +54,8 @@ public struct SyntheticShapes: ImageSource {
 
   @inline(__always)
   private func draw(_ index: Int, _ put: (Int, Int, UInt8) -> Void) -> Int {
-    var generator = SeededGenerator(seed: seed, stream: 1, UInt64(index))
-    let label = generator.below(Self.classNames.count)
+    var generator = SeededRandom(seed, 1, index)
+    let label = generator.integer(below: Self.classNames.count)
     let side = shape[1]
     let centre = (x: generator.uniform(-0.35...0.35), y: generator.uniform(-0.35...0.35))
     let radius = generator.uniform(0.35...0.6)

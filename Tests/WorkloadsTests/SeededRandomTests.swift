@@ -4,10 +4,10 @@ import Testing
 
 @testable import Workloads
 
-struct SeededGeneratorTests {
+struct SeededRandomTests {
   @Test func equalsTheReferenceImplementation() {
     // From the C program of Sebastiano Vigna (prng.di.unimi.it/splitmix64.c) with the state 1234567.
-    var generator = SeededGenerator(seed: 1_234_567)
+    var generator = SeededRandom(1_234_567)
     let expected: [UInt64] = [
       6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423, 4_593_380_528_125_082_431,
       16_408_922_859_458_223_821,
@@ -20,7 +20,7 @@ struct SeededGeneratorTests {
     for seed in 0..<4 {
       for epoch in 0..<4 {
         for index in 0..<4 {
-          var generator = SeededGenerator(seed: UInt64(seed), stream: UInt64(epoch), UInt64(index))
+          var generator = SeededRandom(UInt64(seed), epoch, index)
           seen.insert(generator.next())
         }
       }
@@ -29,19 +29,19 @@ struct SeededGeneratorTests {
   }
 
   @Test func boundedNumbersAreUniform() {
-    var generator = SeededGenerator(seed: 3)
+    var generator = SeededRandom(3)
     var counts = [Int](repeating: 0, count: 7)
     let draws = 70_000
-    for _ in 0..<draws { counts[generator.below(7)] += 1 }
+    for _ in 0..<draws { counts[generator.integer(below: 7)] += 1 }
     // Chi-square with 6 degrees of freedom exceeds 22.5 once in a thousand.
     let expected = Double(draws) / 7
     let chiSquare = counts.reduce(0) { $0 + (Double($1) - expected) * (Double($1) - expected) / expected }
     #expect(chiSquare < 22.5)
-    #expect((0..<100).allSatisfy { _ in generator.below(1) == 0 })
+    #expect((0..<100).allSatisfy { _ in generator.integer(below: 1) == 0 })
   }
 
   @Test func normalNumbersHaveTheRightMoments() {
-    var generator = SeededGenerator(seed: 4)
+    var generator = SeededRandom(4)
     let values = (0..<100_000).map { _ in generator.normal() }
     let mean = values.reduce(0, +) / Double(values.count)
     let variance = values.reduce(0) { $0 + $1 * $1 } / Double(values.count)
@@ -53,13 +53,13 @@ struct SeededGeneratorTests {
   }
 
   @Test func gumbelNumbersHaveTheRightMean() {
-    var generator = SeededGenerator(seed: 5)
+    var generator = SeededRandom(5)
     let mean = (0..<100_000).reduce(0) { sum, _ in sum + generator.gumbel() } / 100_000
     #expect(abs(mean - 0.5772156649) < 0.02)
   }
 
   @Test func shuffleKeepsTheElements() {
-    var generator = SeededGenerator(seed: 6)
+    var generator = SeededRandom(6)
     for count in [0, 1, 2, 3, 10, 1000] {
       let order = generator.permutation(count)
       #expect(order.sorted() == Array(0..<count))
