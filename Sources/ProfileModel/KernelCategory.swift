@@ -22,6 +22,9 @@ public enum KernelCategory: String, Hashable, Codable, Sendable, CaseIterable {
   case optimizer
   case random = "random numbers"
   case sort = "sort and select"
+  case fourier = "Fourier transform"
+  case factorization = "factorization and solve"
+  case decoding = "decoding and compression"
   case communication
   case allocation = "allocation and views"
   case framework = "framework overhead"

@@ -78,8 +78,9 @@ public struct RepetitionData: Sendable {
   public var samples: [SampleTotal] = []
   /// Traced kernels.
   public var kernels: [KernelRecord] = []
-  /// Training log.
+  /// Training log, by step.
   public var steps: [TrainingStep] = []
+  /// Training log, by epoch.
   public var epochs: [TrainingEpoch] = []
   /// Inference log.
   public var queries: [InferenceQuery] = []

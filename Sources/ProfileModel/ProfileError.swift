@@ -2,15 +2,24 @@
 
 /// A profile file that can't be written or read.
 public enum ProfileError: Error, Equatable, CustomStringConvertible {
+  /// No file has this path.
   case notFound(path: String)
+  /// The file is something else.
   case notAProfile(path: String)
+  /// It is a profile, but not a whole one, or its tables hold what Kiviat never writes.
   case damaged(path: String, detail: String)
+  /// A newer Kiviat wrote it.
   case fromTheFuture(path: String, version: Int32)
+  /// The system refuses to read it.
   case notReadable(path: String, detail: String)
+  /// The system refuses to write it.
   case notWritable(path: String, detail: String)
+  /// Another Kiviat is writing it.
   case inUse(path: String)
+  /// A file that is no profile stands in the way.
   case wouldOverwrite(path: String)
 
+  /// The cause and the way out, as one line.
   public var description: String {
     switch self {
     case .notFound(let path):

@@ -120,8 +120,9 @@ public struct CounterTotal: Hashable, Codable, Sendable {
   public var group: Int?
   /// The count, scaled when multiplexed (the provenance says so).
   public var value: Measured<Double>
-  /// Time enabled and time running, nanoseconds, as `perf_event` reports them.
+  /// How long it was enabled, nanoseconds, as `perf_event` reports it.
   public var enabledNanoseconds: Int64
+  /// How long it really counted, nanoseconds; less than enabled when it was multiplexed.
   public var runningNanoseconds: Int64
 
   /// Makes a total.
@@ -174,15 +175,17 @@ public struct Series: Hashable, Codable, Sendable {
 
 /// A thread of the process tree, and what its time went to. The parts add up to `endNanoseconds − startNanoseconds`.
 public struct ThreadRecord: Hashable, Codable, Sendable {
-  /// Process and thread id.
+  /// Process id.
   public var pid: Int32
+  /// Thread id; the process id for a main thread.
   public var tid: Int32
   /// The parent process's id.
   public var parentPID: Int32
   /// The thread's last name (`comm`).
   public var name: String
-  /// Nanoseconds since exec.
+  /// When it began, nanoseconds since exec.
   public var startNanoseconds: Int64
+  /// When it ended, nanoseconds since exec.
   public var endNanoseconds: Int64
   /// Time by state; `nil` where the state could not be told from the others (see collector `off-cpu`).
   public var runningNanoseconds: Int64?
@@ -227,8 +230,9 @@ public struct Frame: Hashable, Codable, Sendable {
   public var function: String
   /// Library or executable (path), `[kernel]`, `[vdso]`, `[jit]`.
   public var module: String
-  /// Source file and line, where debug information tells.
+  /// Source file, where debug information tells.
   public var file: String?
+  /// Source line, where debug information tells.
   public var line: Int?
   /// Where the code lives.
   public var kind: Kind
@@ -247,8 +251,9 @@ public struct Frame: Hashable, Codable, Sendable {
 public struct SampleTotal: Hashable, Codable, Sendable {
   /// Key into the file's stacks.
   public var stack: Int64
-  /// Process and thread.
+  /// Process id.
   public var pid: Int32
+  /// Thread id.
   public var tid: Int32
   /// Key into the file's kernels: the traced kernel that ran when the sample was taken; `nil` for none.
   public var kernel: Int64?
@@ -295,13 +300,15 @@ public struct KernelRecord: Hashable, Codable, Sendable {
   /// The traced thread it ran on: `main` is the one that trains; kernels of others (`prefetch`) overlap with it in
   /// time and are never added to it.
   public var thread: String
-  /// Input shapes, `[64, 3, 224, 224] [64, 3, 7, 7]`; types, `f32 f32`.
+  /// Input shapes: `[64, 3, 224, 224] [64, 3, 7, 7]`.
   public var shapes: String
+  /// Input types: `f32 f32`.
   public var types: String
   /// Number of calls.
   public var calls: Int64
-  /// Time from entry to return, and that less the traced kernels called from it. Wall time of the calling thread.
+  /// Wall time of the calling thread from entry to return.
   public var totalNanoseconds: Int64
+  /// The total less the traced kernels called from it: what adds up without counting anything twice.
   public var selfNanoseconds: Int64
   /// CPU time of the calling thread inside it (self), when it was measured; may be estimated from a part of the calls.
   public var threadCPUNanoseconds: Measured<Int64>
@@ -338,6 +345,7 @@ public struct KernelRecord: Hashable, Codable, Sendable {
 public struct TrainingStep: Hashable, Codable, Sendable {
   /// Counted from 0 over the whole run.
   public var step: Int
+  /// The epoch that it belongs to, counted from 0.
   public var epoch: Int
   /// End of the step, nanoseconds since exec.
   public var timeNanoseconds: Int64
@@ -345,6 +353,7 @@ public struct TrainingStep: Hashable, Codable, Sendable {
   public var durationNanoseconds: Int64
   /// Samples in the batch.
   public var samples: Int
+  /// The loss of the batch, in the benchmark's own unit; not a number when it was none.
   public var loss: Double
 
   /// Makes a step.
@@ -368,10 +377,13 @@ public struct TrainingEpoch: Hashable, Codable, Sendable {
   public var timeNanoseconds: Int64
   /// Training time of the epoch, without evaluation.
   public var durationNanoseconds: Int64
+  /// Samples trained on.
   public var samples: Int
+  /// Mean of the steps' losses, weighted by samples.
   public var meanLoss: Double
-  /// The metric's name and value on held-out data.
+  /// The metric's name: `HR@10`, `top-1 accuracy`.
   public var metric: String
+  /// The metric's value on held-out data.
   public var quality: Double
 
   /// Makes an epoch.
@@ -414,7 +426,9 @@ public struct Note: Hashable, Codable, Sendable {
     case info
     case warning
   }
+  /// How much it matters.
   public var level: Level
+  /// What to know, as a sentence; may hold names from the target, so it is untrusted text.
   public var message: String
 
   /// Makes a note.
