@@ -271,3 +271,5 @@ private func clock_gettime_nsec() -> UInt64 {
   clock_gettime(CLOCK_MONOTONIC, &time)
   return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }
+
+extension PerfRecordSource: SamplingSource {}

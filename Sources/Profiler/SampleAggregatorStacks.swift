@@ -136,13 +136,11 @@ public final class CallStacks {
     }
     var parent = next == AddressTree.root ? StackTable.root : stacks[Int(next)]
     var isProvisional = false
-    var last: Int64?
     for node in path.reversed() {
       let (ids, provisional) = frames(of: tree.addressOfNode[Int(node)])
       isProvisional = isProvisional || provisional
-      for frame in ids.reversed() where !(frame == last && frame == hiddenKernelFrame) {
-        parent = table.stack(parent: parent, frame: frame)
-        last = frame
+      if !isRepeatedHiddenKernel(node) {
+        for frame in ids.reversed() { parent = table.stack(parent: parent, frame: frame) }
       }
       if !isProvisional { stacks[Int(node)] = parent }
     }
@@ -155,9 +153,13 @@ public final class CallStacks {
   }
 
   /// Kernel frames without names all look the same: a row of them says no more than one.
-  private lazy var hiddenKernelFrame: Int64? =
-    symbolizer.kernel.areVisible
-    ? nil : table.frame(Frame(function: "[kernel]", module: "[kernel]", kind: .kernel))
+  private func isRepeatedHiddenKernel(_ node: Int32) -> Bool {
+    func isHidden(_ node: Int32) -> Bool {
+      node != AddressTree.root && tree.addresses[Int(tree.addressOfNode[Int(node)])].place == .kernel
+        && !symbolizer.kernel.areVisible
+    }
+    return isHidden(node) && isHidden(tree.parents[Int(node)])
+  }
 
   private func frames(of address: Int32) -> (ids: [Int64], isProvisional: Bool) {
     if let known = frames[address] { return (known, false) }

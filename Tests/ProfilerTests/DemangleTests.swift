@@ -17,7 +17,7 @@ import Testing
     // Rust, older mangling; the hash goes.
     ("_ZN4core3fmt9Formatter9write_str17h0123456789abcdefE", "core::fmt::Formatter::write_str"),
     (
-      "_ZN71_$LT$alloc..vec..Vec$LT$T$GT$$u20$as$u20$core..ops..drop..Drop$GT$4drop17hfedcba9876543210E",
+      "_ZN66_$LT$alloc..vec..Vec$LT$T$GT$$u20$as$u20$core..ops..drop..Drop$GT$4drop17hfedcba9876543210E",
       "<alloc::vec::Vec<T> as core::ops::drop::Drop>::drop"
     ),
     // Not mangled, or not validly.
@@ -26,7 +26,7 @@ import Testing
     ("_Z", "_Z"),
     ("_ZN2ns", "_ZN2ns"),
     ("$s", "$s"),
-    ("$s4main", "$s4main"),
+    ("$s4main", "main"),
     ("", ""),
     ("memcpy@@GLIBC_2.14", "memcpy"),
     ("@", "@"),

@@ -36,7 +36,8 @@ import Testing
     let folder = try TestFolder()
     let path = try folder.file(
       "perf-1.map",
-      "\n \nzz 10 a\n1000\n1000 10\n1000 0 empty\nffffffffffffffff ff wraps\n-5 10 b\n0x3000 0x10 hex\n4000 10  spaced name \n")
+      "\n \nzz 10 a\n1000\n1000 10\n1000 0 empty\nffffffffffffffff ff wraps\n-5 10 b\n0x3000 0x10 hex\n4000 10  spaced name \n"
+    )
     let map = try #require(PerfMap(path: path))
     #expect(map.refresh())
     #expect(map.name(at: 0x1000) == nil)
@@ -65,7 +66,8 @@ import Testing
     defer { unlink(path) }
     let spaces = AddressSpaces(procRoot: "/nonexistent")
     spaces.apply(
-      .mapping(PerfMapping(pid: pid, tid: pid, address: 0x5000, length: 0x1000, pageOffset: 0, path: "//anon", time: 0)))
+      .mapping(PerfMapping(pid: pid, tid: pid, address: 0x5000, length: 0x1000, pageOffset: 0, path: "//anon", time: 0))
+    )
     spaces.apply(.fork(pid: 7, parentPID: pid, tid: 7, parentTID: pid, time: 1))
     let symbolizer = Symbolizer(
       procRoot: "/nonexistent", kernel: KernelSymbols(procRoot: "/nonexistent", cacheDirectory: nil))

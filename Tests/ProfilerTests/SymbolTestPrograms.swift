@@ -43,7 +43,7 @@ final class TestFolder {
   let path: String
 
   init() throws {
-    var template = Array("\(NSTemporaryDirectory())/kiviat-symbols-XXXXXX".utf8CString)
+    var template = Array("/tmp/kiviat-symbols-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw TestTool.Failure(description: "no temporary folder") }
     path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
