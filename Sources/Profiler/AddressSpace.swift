@@ -2,8 +2,9 @@
 
 /// An executable mapping of a process.
 public struct CodeMapping: Hashable, Sendable {
-  /// First address, and one past the last.
+  /// First address.
   public var start: UInt64
+  /// One past the last address.
   public var end: UInt64
   /// Offset into the file of `start`, bytes.
   public var fileOffset: UInt64

@@ -37,9 +37,10 @@ public final class SampleAggregator: PerfRecordConsumer, Collector {
     }
   }
 
+  /// `sampling`.
   public let name = "sampling"
   /// The index of the sampling event among the source's events; samples of others are not for us.
-  public static let samplingEvent = 0
+  public static let samplingEvent = PerfRecordSource.samplingEvent
   /// Tells the traced kernel at a sample's time; `nil` when the target traces none.
   public var attributor: (any KernelAttributor)?
   /// The target's CPU time so far, nanoseconds: with hardware cycles it turns sample counts into time.
@@ -57,6 +58,9 @@ public final class SampleAggregator: PerfRecordConsumer, Collector {
   /// By stack: what the file is to hold.
   private var totals: [Key: Total] = [:]
   private var changed: Set<Key> = []
+  /// What the last write held: it may not have got through.
+  private var inFlight: Set<Key> = []
+  private var writes = WriteCheck()
   /// By node: samples counted under a stack that may yet get better names.
   private var provisional: [Key: (total: Total, stack: Int64)] = [:]
 
@@ -87,18 +91,31 @@ public final class SampleAggregator: PerfRecordConsumer, Collector {
     self.attributor = attributor
   }
 
+  /// Makes a collector of what `source` is to sample: asks it to, and listens to it.
+  public convenience init(
+    sampling source: PerfRecordSource, stacks: CallStacks, attributor: (any KernelAttributor)? = nil
+  ) {
+    self.init(source: source, stacks: stacks, attributor: attributor)
+    source.requestSampling()
+    source.addConsumer(self)
+  }
+
   // MARK: - Collector
 
+  /// Takes over unwinding and frequency from the options.
   public func prepare(_ target: TargetContext) -> CollectorState {
     unwinding = target.options.unwinding
     frequency = max(1, target.options.frequency)
     return state
   }
 
+  /// Nothing to start: the source does.
   public func start(monotonicNanoseconds: UInt64) {}
 
+  /// Nothing to do: samples come by themselves.
   public func tick(monotonicNanoseconds: UInt64) {}
 
+  /// All samples have come: the next write symbolizes what is left.
   public func stop(monotonicNanoseconds: UInt64) { isStopped = true }
 
   /// The source's state, and what became of its samples here.
@@ -134,6 +151,7 @@ public final class SampleAggregator: PerfRecordConsumer, Collector {
 
   // MARK: - Records
 
+  /// Follows the mappings and adds up the samples.
   public func consume(_ record: PerfRecord) {
     switch record {
     case .sample(let sample):
@@ -165,11 +183,14 @@ public final class SampleAggregator: PerfRecordConsumer, Collector {
 
   // MARK: - Writing
 
+  /// Symbolizes what is new, and writes the rows that changed.
   public func write(to transaction: ProfileTransaction, repetition: Int) throws {
     rename(stacks.symbolizer.refreshPerfMaps())
     symbolize()
     if isStopped { weighByTaskClock() }
     try stacks.write(to: transaction)
+    if writes.lastOneFailed(now: transaction) { changed.formUnion(inFlight) }
+    inFlight = changed
     for key in changed {
       guard let total = totals[key] else { continue }
       try transaction.sample(
@@ -185,7 +206,7 @@ public final class SampleAggregator: PerfRecordConsumer, Collector {
 
   /// Names what was sampled since the last write.
   private func symbolize() {
-    let begin = Self.now()
+    let begin = Clock.monotonic
     var done: [Key] = []
     for (key, total) in pending {
       let (stack, isProvisional) = stacks.stack(of: Int32(key.stack))
@@ -195,7 +216,7 @@ public final class SampleAggregator: PerfRecordConsumer, Collector {
       }
       guard !isStopped else { continue }
       done.append(key)
-      if Self.now() - begin > Self.symbolizingBudget { break }
+      if Clock.monotonic - begin > Self.symbolizingBudget { break }
     }
     if isStopped || done.count == pending.count {
       pending.removeAll(keepingCapacity: true)
@@ -237,8 +258,6 @@ public final class SampleAggregator: PerfRecordConsumer, Collector {
     }
   }
 
-  private static func now() -> UInt64 { clock_gettime_nsec() }
-
   private var quantities: [Quantity] {
     let source: Measured<QuantityValue> = Measured(
       .number(Double(taken)), .softwareCounter, detail: "samples read from the ring buffers")
@@ -264,12 +283,6 @@ public final class SampleAggregator: PerfRecordConsumer, Collector {
     case .unavailable, .off: return Unavailable(state.reason ?? "sampling is off", remedy: state.remedy)
     }
   }
-}
-
-private func clock_gettime_nsec() -> UInt64 {
-  var time = timespec()
-  clock_gettime(CLOCK_MONOTONIC, &time)
-  return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }
 
 extension PerfRecordSource: SamplingSource {}

@@ -9,8 +9,13 @@ struct StackTable {
   }
   private var frames: [Frame: Int64] = [:]
   private var nodes: [Node: Int64] = [:]
-  private var newFrames: [(Int64, Frame)] = []
-  private var newStacks: [(Int64, StackNode)] = []
+  /// By number less one.
+  private var frameList: [Frame] = []
+  private var stackList: [StackNode] = []
+  /// How many are in the file for certain, and how many after the last write if that got through.
+  private var confirmed = (frames: 0, stacks: 0)
+  private var sent = (frames: 0, stacks: 0)
+  private var writes = WriteCheck()
 
   /// No stack: the parent of outermost frames.
   static let root: Int64 = 0
@@ -20,7 +25,7 @@ struct StackTable {
     if let known = frames[frame] { return known }
     let id = Int64(frames.count + 1)
     frames[frame] = id
-    newFrames.append((id, frame))
+    frameList.append(frame)
     return id
   }
 
@@ -30,16 +35,27 @@ struct StackTable {
     if let known = nodes[node] { return known }
     let id = Int64(nodes.count + 1)
     nodes[node] = id
-    newStacks.append((id, StackNode(parent: parent == Self.root ? nil : parent, frame: frame)))
+    stackList.append(StackNode(parent: parent == Self.root ? nil : parent, frame: frame))
     return id
   }
 
-  /// Writes what is new since the last call.
+  /// Writes what is not in the file yet.
   mutating func write(to transaction: ProfileTransaction) throws {
-    for (id, frame) in newFrames { try transaction.frame(frame, id: id) }
-    newFrames.removeAll(keepingCapacity: true)
-    for (id, node) in newStacks { try transaction.stack(node, id: id) }
-    newStacks.removeAll(keepingCapacity: true)
+    if !writes.lastOneFailed(now: transaction) { confirmed = sent }
+    sent = (frameList.count, stackList.count)
+    for index in confirmed.frames..<sent.frames { try transaction.frame(frameList[index], id: Int64(index + 1)) }
+    for index in confirmed.stacks..<sent.stacks { try transaction.stack(stackList[index], id: Int64(index + 1)) }
+  }
+}
+
+/// Notices that a transaction was rolled back (disk full), so that its rows are written again.
+struct WriteCheck {
+  private var commits: Int?
+
+  /// Whether the transaction before this one failed. Call it once in each.
+  mutating func lastOneFailed(now transaction: ProfileTransaction) -> Bool {
+    defer { commits = transaction.commitsBefore }
+    return commits == transaction.commitsBefore
   }
 }
 
