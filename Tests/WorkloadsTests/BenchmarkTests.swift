@@ -44,7 +44,7 @@ private func falls(_ losses: [Double], by factor: Double) -> Bool {
   return losses.allSatisfy(\.isFinite) && mean(losses.suffix(third)) < factor * mean(losses.prefix(third))
 }
 
-extension SharedTorch {
+extension Computing {
   @Suite struct ImageClassificationTests {
     @Test func resNet50HasThePublishedParameters() {
       let model = ResNet(.resNet50, classes: 1000)

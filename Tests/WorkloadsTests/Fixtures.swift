@@ -38,7 +38,7 @@ final class TemporaryDirectory {
 }
 
 /// Tests that draw from libtorch's generator, which the process has but one of, come one after another.
-@Suite(.serialized) struct SharedTorch {}
+@Suite(.serialized) enum Computing {}
 
 enum Fixture {
   /// RGB pixels with a smooth gradient, which JPEG keeps almost exactly.

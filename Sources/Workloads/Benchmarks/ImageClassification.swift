@@ -170,7 +170,7 @@ public final class ImageClassification: Benchmark {
       schedule = .step(epochs: 30, factor: 0.1)
     }
     let held = DataLoader(ImageBatches(source: validation), batchSize: configuration.batchSize)
-    return TrainingStage(
+    var stage = TrainingStage(
       model: model, optimizer: optimizer, schedule: schedule,
       loader: DataLoader(
         ImageBatches(source: train), batchSize: configuration.batchSize, isShuffled: true, dropsLast: true,
@@ -178,6 +178,8 @@ public final class ImageClassification: Benchmark {
       target: settings.target, maximumEpochs: configuration.maximumEpochs,
       loss: { model($0.inputs[0]).crossEntropy($0.targets[0]) },
       evaluate: { try topOneAccuracy(held, model) })
+    stage.newWarnings = { [train, validation] in train.newWarnings() + validation.newWarnings() }
+    return stage
   }
 
   /// Classifies validation images.

@@ -175,6 +175,7 @@ public final class LearningToRank: Benchmark {
         let metric = Self.info.scale(configuration.scale).target.metric
         return quality.named.first { $0.name == metric }?.value ?? .nan
       })
+    stage.measures = { [unowned self] in quality.named }
     stage.willBeginEpoch = { [unowned self] number in epoch = number }
     return stage
   }

@@ -199,7 +199,7 @@ public final class Recommendation: Benchmark {
     let model = model()
     let optimizer = Adam(model.parameters(), learningRate: configuration.scale == .small ? 5e-3 : 2e-4)
     let held = DataLoader(FeedbackCandidates(split: split), batchSize: 512)
-    return TrainingStage(
+    var stage = TrainingStage(
       model: model, optimizer: optimizer,
       loader: DataLoader(
         FeedbackSamples(split: split), batchSize: configuration.batchSize, isShuffled: true, seed: configuration.seed),
@@ -210,6 +210,8 @@ public final class Recommendation: Benchmark {
         normalizedGain = gain
         return hitRate
       })
+    stage.measures = { [unowned self] in [("NDCG@10", normalizedGain)] }
+    return stage
   }
 
   /// HR@10 and NDCG@10 of the held-out items, each among its 99 unused ones.
