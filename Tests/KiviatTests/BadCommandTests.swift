@@ -14,6 +14,13 @@ import Testing
     #expect(!workplace.exists("p.kiviat"))
   }
 
+  @Test(arguments: ["", ".", "..", "/"])
+  func noProgramsName(_ name: String) throws {
+    let ended = try workplace.kiviat("profile", "-q", "--", name)
+    #expect([64, 126, 127].contains(ended.status) && ended.errors.contains("error"), "\(ended)")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: workplace.path).isEmpty)
+  }
+
   @Test(arguments: ["./missing", "/no/such/folder/program"])
   func pathNotFound(_ path: String) throws {
     let ended = try workplace.kiviat("profile", "-o", "p.kiviat", "--", path)
