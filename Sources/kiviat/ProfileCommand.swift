@@ -130,8 +130,9 @@ struct ProfileCommand: ParsableCommand {
 
     let events = try EventParser().parse(options: options.events)
     var line = ProgressLine()
+    let stacks = CallStacks()
     let session = ProfileSession(options: options) { context in
-      Collectors.all(events: events, context: context)
+      Collectors.all(events: events, context: context, stacks: stacks)
     }
     // The session keeps it off itself; the command gets it as we got it.
     signal(SIGPIPE, Kiviat.inheritedPipeSignal)
