@@ -118,6 +118,7 @@ if let torch = LibTorch.find() {
       swiftSettings: swift),
     .testTarget(
       name: "WorkloadsTests", dependencies: ["Workloads", "CKernelTrace", "Profiler", "ProfileModel", "WorkloadLog"],
+      exclude: ["Reference"],
       swiftSettings: swift),
   ]
 }

@@ -8,9 +8,6 @@ import Testing
 @testable import Profiler
 @testable import Workloads
 
-/// Tests that compute share libtorch's generator, threads and the one trace, so they run one after another.
-@Suite(.serialized) enum Computing {}
-
 /// What a trace file says of one kernel.
 struct TracedKernel {
   var name, module, shapes, types, thread: String
