@@ -5,10 +5,11 @@ enum Collectors {
   /// - Parameter stacks: one for all repetitions of a profile.
   static func all(events: [PerfEventSpec], context: RepetitionContext, stacks: CallStacks) -> [any Collector] {
     let counting = CountingCollector(events: events, options: context.options, access: context.access)
-    let sampling = SampleAggregator(sampling: context.source, stacks: stacks)
+    let kernels = KernelTraceCollector()
+    let sampling = SampleAggregator(sampling: context.source, stacks: stacks, attributor: kernels)
     sampling.taskClockNanoseconds = {
       counting.totals().first { $0.event == "task-clock" }?.value.value.map { UInt64($0) }
     }
-    return [counting, sampling]
+    return [counting, sampling, kernels, WorkloadLogCollector()]
   }
 }
