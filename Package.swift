@@ -74,6 +74,11 @@ var targets: [Target] = [
     ],
     swiftSettings: swift),
 
+  // A C program with known events, and a session in a process of its own: what the tests run.
+  .executableTarget(name: "TestVictim", path: "Tests/TestVictim", cSettings: c),
+  .executableTarget(
+    name: "SessionDriver", dependencies: ["Profiler"], path: "Tests/SessionDriver", swiftSettings: swift),
+
   .testTarget(
     name: "ProfileModelTests", dependencies: ["ProfileModel"], exclude: ["Fixtures"], swiftSettings: swift),
   .testTarget(name: "ProfilerTests", dependencies: ["Profiler"], swiftSettings: swift),

@@ -67,3 +67,90 @@ public struct NamedQuantity: Codable, Sendable, Equatable {
     self.value = value
   }
 }
+
+extension Characterization {
+  /// Characterizes a profile. Pure: the machine is not looked at. Works for any profile, also a damaged, unfinished or
+  /// empty one: what can't be answered says why.
+  ///
+  ///     let characterization = Characterization(of: try Profile(contentsOf: "run.kiviat"))
+  ///     print(characterization.limits.summary.joined(separator: " "))
+  public init(of profile: Profile) {
+    let shown = RunIdentity.shown(profile)
+    let run = Run(
+      profile,
+      shown
+        ?? RepetitionData(
+          repetition: Repetition(
+            index: 0, startedAtUnixNanoseconds: 0, startMonotonicNanoseconds: 0, state: .notStarted)))
+    let tree = CallTree(run)
+    identity = RunIdentity.of(profile, shown: shown)
+    breakdown = RuntimeBreakdown.of(run)
+    cpuBreakdown = SampleBreakdown.of(tree, run)
+    kernelHotspots = KernelHotspots.of(run)
+    functionHotspots = FunctionHotspots.of(tree, run)
+    categoryFunctions = CategoryFunctions.of(tree, run)
+    roofline = Roofline.of(run)
+    model = ModelCharacteristics.of(run)
+    training = TrainingCharacteristics.of(run)
+    inference = InferenceCharacteristics.of(run)
+    timeline = Timeline.of(run)
+    counters = CounterSummary.of(run)
+    repetitions = RepetitionStatistics.of(profile)
+    flameGraph = FlameGraph.of(tree, run)
+    notMeasured = NotMeasured.of(run)
+    profilerCost = ProfilerCost.of(run)
+    host = profile.host
+    notes = run.data.notes
+    limits = LimitedBy.of(
+      LimitFacts(
+        run: run, breakdown: breakdown, roofline: roofline, kernels: kernelHotspots, functions: functionHotspots,
+        timeline: timeline, counters: counters, cost: profilerCost, training: training))
+    headline = []
+    headline = Self.headline(self, run)
+  }
+
+  /// What a reader looks for first. Numbers that this kind of run can't have are left out; numbers that it could have
+  /// and has not are there with the reason.
+  private static func headline(_ all: Characterization, _ run: Run) -> [NamedQuantity] {
+    var result: [NamedQuantity] = []
+    func add(_ name: String, _ label: String, _ unit: String, _ value: Measured<Double>) {
+      result.append(NamedQuantity(name, label: label, unit: unit, value))
+    }
+    add(
+      "wall", "wall time", "ns",
+      run.wall > 0 ? Measured(Double(run.wall), .clock) : .unavailable(Unavailable("the run has no wall time")))
+    add("cpu.time", "CPU time", "ns", run.cpuTime)
+    add(
+      "cpu.busy", "hardware threads busy", "1",
+      all.counters.ratios.first { $0.name == "cpu.busy" }?.value ?? run.cpuTime)
+    add("memory.peak_rss", "peak memory", "B", run.number("memory.peak_rss", from: "memory"))
+    if case .measured(let training, _) = all.training {
+      add("training.samples_per_second", "training throughput", "1/s", training.samplesPerSecond)
+      add("training.quality", training.metric ?? "quality", "1", training.quality)
+      add("training.epochs_to_quality", "epochs to quality", "1", training.epochsToQuality)
+      add("training.time_to_quality", "time to quality", "ns", training.timeToQualityNanoseconds)
+      add("training.flops_rate", "arithmetic rate of training", "FLOP/s", training.flopsPerSecond)
+    }
+    if case .measured(let inference, _) = all.inference {
+      add("inference.samples_per_second", "inference throughput", "1/s", inference.samplesPerSecond)
+      for level in inference.latency.percentiles {
+        add(
+          "inference.latency.p\(Words.decimal(level.level * 100, 0))",
+          "p\(Words.decimal(level.level * 100, 0)) latency",
+          "ns", Measured(level.value, .clock))
+      }
+    }
+    if all.identity.kind == .benchmark {
+      add("model.parameters", "parameters", "1", all.model.parameters)
+      add("model.forward_flops_per_sample", "forward FLOPs a sample", "FLOP", all.model.forwardFlopsPerSample)
+    }
+    if case .measured(let breakdown, _) = all.breakdown {
+      add(
+        "kernels.share", "time in kernels", "share",
+        Measured(fraction(breakdown.kernelNanoseconds, of: breakdown.wallNanoseconds), .derived))
+    }
+    add("ipc", "instructions per cycle", "1", all.counters.ratios.first { $0.name == "ipc" }?.value ?? run.cpuTime)
+    add("energy.package", "energy of the processor", "J", run.number("energy.package", from: "energy"))
+    return result
+  }
+}

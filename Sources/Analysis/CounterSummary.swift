@@ -9,3 +9,49 @@ public struct CounterSummary: Codable, Sendable, Equatable {
   /// Those whose events were not counted are unavailable with the reason of the missing event.
   public var ratios: [NamedQuantity]
 }
+
+extension CounterSummary {
+  static func of(_ run: Run) -> CounterSummary {
+    func ratio(
+      _ name: String, _ label: String, _ unit: String, _ a: Measured<Double>, _ b: Measured<Double>, _ formula: String,
+      factor: Double = 1
+    ) -> NamedQuantity {
+      NamedQuantity(name, label: label, unit: unit, .combine(a, b, detail: formula) { $0 / $1 * factor })
+    }
+    let wall: Measured<Double> =
+      run.wall > 0
+      ? Measured(Double(run.wall), .clock) : .unavailable(Unavailable("the profile holds no wall time of this run"))
+    let instructions = run.count("instructions")
+    return CounterSummary(
+      counters: run.data.counters.map { counter in
+        guard let value = counter.value.value, !value.isFinite else { return counter }
+        var counter = counter
+        counter.value = .unavailable(Unavailable("not a number in this profile"))
+        return counter
+      },
+      ratios: [
+        ratio("cpu.busy", "hardware threads busy", "1", run.cpuTime, wall, "CPU time ÷ wall time"),
+        ratio(
+          "context_switches.rate", "context switches", "1/s", run.count("context-switches"), run.cpuTime,
+          "context-switches ÷ CPU time", factor: 1e9),
+        ratio(
+          "page_faults.rate", "page faults", "1/s", run.count("page-faults"), run.cpuTime, "page-faults ÷ CPU time",
+          factor: 1e9),
+        ratio("ipc", "instructions per cycle", "1", instructions, run.count("cycles"), "instructions ÷ cycles"),
+        ratio(
+          "frequency", "clock while busy", "Hz", run.count("cycles"), run.cpuTime, "cycles ÷ CPU time", factor: 1e9),
+        ratio(
+          "branch.miss_share", "branches mispredicted", "1", run.count("branch-misses"), run.count("branches"),
+          "branch-misses ÷ branches"),
+        ratio(
+          "cache.mpki", "last-level cache misses per 1000 instructions", "1", run.count("cache-misses"), instructions,
+          "1000 × cache-misses ÷ instructions", factor: 1000),
+        ratio(
+          "l1d.miss_share", "L1 data loads that miss", "1", run.count("L1-dcache-load-misses"),
+          run.count("L1-dcache-loads"), "L1-dcache-load-misses ÷ L1-dcache-loads"),
+        ratio(
+          "dtlb.mpki", "data TLB load misses per 1000 instructions", "1", run.count("dTLB-load-misses"), instructions,
+          "1000 × dTLB-load-misses ÷ instructions", factor: 1000),
+      ])
+  }
+}

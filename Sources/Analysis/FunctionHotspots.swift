@@ -36,3 +36,44 @@ public struct FunctionHotspots: Codable, Sendable, Equatable {
   /// How the samples were taken.
   public var provenance: Provenance
 }
+
+extension FunctionHotspots {
+  static func of(_ tree: CallTree, _ run: Run) -> Measured<FunctionHotspots> {
+    guard tree.nanoseconds > 0 else { return .unavailable(run.noSamples) }
+    return .measured(FunctionHotspots(tree, run.sampling), run.sampling)
+  }
+
+  /// How many functions are listed by inclusive time.
+  static let inclusiveLimit = 100
+
+  init(_ tree: CallTree, _ provenance: Provenance) {
+    let inclusive = tree.inclusive()
+    func tallies(_ function: [Int32]) -> [Tally] {
+      var result = [Tally](repeating: Tally(), count: tree.functions.count)
+      for node in tree.parent.indices {
+        result[Int(function[node])].add(
+          Tally(samples: tree.selfSamples[node], nanoseconds: tree.selfNanoseconds[node]))
+      }
+      return result
+    }
+    func subject(_ index: Int, _ tallies: [Tally]) -> FunctionSubject {
+      let function = tree.functions[index]
+      return FunctionSubject(
+        function: function.name, module: function.module, kind: function.kind,
+        category: tree.category(index), file: function.file, samples: tallies[index].samples,
+        interval: Statistics.wilson(fraction(tallies[index].nanoseconds, of: tree.nanoseconds), count: tree.samples),
+        inclusiveNanoseconds: inclusive[index], inclusiveShare: fraction(inclusive[index], of: tree.nanoseconds))
+    }
+    func ranking(_ tallies: [Tally]) -> HotspotRanking<FunctionSubject> {
+      HotspotRanking(tallies.indices.map { ($0, tallies[$0].nanoseconds) }) { subject($0, tallies) }
+    }
+    let physical = tallies(tree.physical)
+    byFunction = ranking(physical)
+    byInlinedFunction = tree.hasInlined ? ranking(tallies(tree.function)) : nil
+    byInclusive = inclusive.indices.filter { inclusive[$0] > 0 }
+      .sorted { (inclusive[$1], $0) < (inclusive[$0], $1) }
+      .prefix(Self.inclusiveLimit).map { subject($0, physical) }
+    samples = tree.samples
+    self.provenance = provenance
+  }
+}

@@ -46,3 +46,51 @@ public struct HotspotRanking<Subject: Codable & Sendable & Equatable>: Codable, 
   /// Share of the things that are not listed, 0…1.
   public var omittedShare: Double { hotspots.isEmpty ? 0 : max(0, 1 - hotspots[hotspots.count - 1].cumulativeShare) }
 }
+
+extension HotspotRanking {
+  /// Lower bounds of the buckets: the technical report names 10 %; the others show the tail.
+  static var bucketBounds: [Double] { [0.1, 0.05, 0.01, 0.001, 0] }
+
+  /// Ranks by time. `subject` is made only for what is listed: what makes up 80 %, and at least `least` things.
+  ///
+  /// - Parameters:
+  ///   - items: Time by thing; those without time are left out. Equal times stay in the order given.
+  ///   - least: How many to list at least.
+  ///   - limit: How many to list at most.
+  init<Item>(
+    _ items: [(item: Item, nanoseconds: Int64)], least: Int = 100, limit: Int = 1000, subject: (Item) -> Subject
+  ) {
+    let ranked = items.filter { $0.nanoseconds > 0 }.enumerated()
+      .sorted { ($1.element.nanoseconds, $0.offset) < ($0.element.nanoseconds, $1.offset) }.map(\.element)
+    let total = ranked.sum(\.nanoseconds)
+    totalNanoseconds = total
+    count = ranked.count
+    let bounds = Self.bucketBounds
+    buckets = bounds.indices.map {
+      Bucket(above: bounds[$0], upTo: $0 == 0 ? 1 : bounds[$0 - 1], count: 0, share: 0)
+    }
+    hotspots = []
+    countToEightyPercent = 0
+    var cumulative: Int64 = 0
+    var squares = 0.0
+    for (index, entry) in ranked.enumerated() {
+      let share = fraction(entry.nanoseconds, of: total)
+      cumulative = cumulative.addingSaturating(entry.nanoseconds)
+      let cumulativeShare = fraction(cumulative, of: total)
+      squares += share * share
+      if let bucket = bounds.firstIndex(where: { share > $0 }) {
+        buckets[bucket].count += 1
+        buckets[bucket].share += share
+      }
+      let isNeeded = countToEightyPercent == 0
+      if isNeeded, cumulativeShare >= 0.8 - 1e-12 { countToEightyPercent = index + 1 }
+      if index < limit, index < least || isNeeded {
+        hotspots.append(
+          Hotspot(
+            rank: index + 1, subject: subject(entry.item), nanoseconds: entry.nanoseconds, share: share,
+            cumulativeShare: cumulativeShare))
+      }
+    }
+    effectiveNumber = squares > 0 ? 1 / squares : 0
+  }
+}

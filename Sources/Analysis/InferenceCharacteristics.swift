@@ -1,4 +1,5 @@
 // How long does an inference query take, in the median and in the tail, and how many samples a second is that?
+import Foundation
 import ProfileModel
 
 /// Latency and throughput of inference, warm-up left out by the workload.
@@ -24,4 +25,58 @@ public struct InferenceCharacteristics: Codable, Sendable, Equatable {
   public var flopsPerSecond: Measured<Double>
   /// Histogram of the latency, equal widths on a logarithmic scale when the latencies span more than a decade.
   public var histogram: [Bin]
+}
+
+extension InferenceCharacteristics {
+  /// Bars of the histogram at most.
+  static let binLimit = 40
+
+  static func of(_ run: Run) -> Measured<InferenceCharacteristics> {
+    let queries = run.data.queries
+    let latencies = queries.map { Double(max(0, $0.latencyNanoseconds)) }
+    guard let percentiles = Percentiles(latencies) else {
+      return .unavailable(
+        run.profile.settings["kind"] == "benchmark"
+          ? Unavailable("the run logged no inference query", remedy: "--mode infer")
+          : Unavailable("the target keeps no inference log: only Kiviat's own benchmarks do"))
+    }
+    let samples = queries.reduce(0) { $0 &+ $1.samples }
+    let seconds = latencies.reduce(0, +) / 1e9
+    let rate: Measured<Double> =
+      seconds > 0
+      ? Measured(Double(samples) / seconds, .derived, detail: "samples ÷ sum of latencies")
+      : .unavailable(Unavailable("no query took measurable time"))
+    let result = InferenceCharacteristics(
+      queryCount: queries.count, sampleCount: samples, latency: percentiles, samplesPerSecond: rate,
+      flopsPerSecond: .combine(
+        run.number("model.forward_flops_per_sample"), rate, detail: "FLOPs per sample × samples per second"
+      ) { $0 * $1 },
+      histogram: histogram(latencies, percentiles))
+    return Measured(result, .clock, detail: "latency of each query, after warm-up")
+  }
+
+  private static func histogram(_ values: [Double], _ range: Percentiles) -> [Bin] {
+    guard range.maximum > range.minimum else {
+      return [Bin(fromNanoseconds: range.minimum, toNanoseconds: range.maximum, count: values.count)]
+    }
+    let isLogarithmic = range.minimum > 0 && range.maximum / range.minimum > 10
+    let from = isLogarithmic ? log(range.minimum) : range.minimum
+    let to = isLogarithmic ? log(range.maximum) : range.maximum
+    // Sturges would be too coarse for a skewed distribution: √n bars.
+    let bins = min(binLimit, max(1, Int(Double(values.count).squareRoot().rounded(.up))))
+    var counts = [Int](repeating: 0, count: bins)
+    for value in values {
+      let position = ((isLogarithmic ? log(value) : value) - from) / (to - from) * Double(bins)
+      counts[max(0, min(bins - 1, Int(position)))] += 1
+    }
+    func edge(_ index: Int) -> Double {
+      if index == 0 { return range.minimum }
+      if index == bins { return range.maximum }
+      let value = from + (to - from) * Double(index) / Double(bins)
+      return isLogarithmic ? exp(value) : value
+    }
+    return counts.indices.map {
+      Bin(fromNanoseconds: edge($0), toNanoseconds: edge($0 + 1), count: counts[$0])
+    }
+  }
 }

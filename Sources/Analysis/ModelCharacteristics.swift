@@ -16,3 +16,22 @@ public struct ModelCharacteristics: Codable, Sendable, Equatable {
   /// Epochs of training until the target quality was reached.
   public var epochsToQuality: Measured<Double>
 }
+
+extension ModelCharacteristics {
+  static func of(_ run: Run) -> ModelCharacteristics {
+    func declared(_ name: String) -> Measured<Double> {
+      let value = run.number(name)
+      if value.value != nil || run.profile.settings["kind"] == "benchmark" { return value }
+      return .unavailable(
+        Unavailable(
+          "\(name) is declared by Kiviat's own benchmarks only", remedy: "kiviat list benchmarks"))
+    }
+    return ModelCharacteristics(
+      parameters: declared("model.parameters"),
+      forwardFlopsPerSample: declared("model.forward_flops_per_sample"),
+      trainingFlopsPerSample: declared("model.training_flops_per_sample"),
+      forwardMACsPerSample: declared("model.forward_macs_per_sample"),
+      forwardOpCounter2020PerSample: declared("model.forward_opcounter2020_per_sample"),
+      epochsToQuality: TrainingCharacteristics.whenReached(run, run.number("training.epochs")))
+  }
+}

@@ -24,3 +24,39 @@ public struct NotMeasured: Codable, Sendable, Equatable {
   /// The exact command or action that would help, if there is one.
   public var remedy: String?
 }
+
+extension NotMeasured {
+  static func of(_ run: Run) -> [NotMeasured] {
+    var result: [NotMeasured] = []
+    for state in run.data.collectors where state.outcome != .measured {
+      result.append(
+        NotMeasured(
+          kind: .collector, names: [state.collector], isDegraded: state.outcome == .degraded,
+          isSwitchedOff: state.outcome == .off, method: state.method.isEmpty ? nil : state.method,
+          reason: state.reason ?? (state.outcome == .off ? "switched off" : "the collector gave no reason"),
+          remedy: state.remedy))
+    }
+    result += grouped(.counter, run.data.counters.map { ($0.event, $0.value.unavailable) })
+    result += grouped(
+      .quantity, (run.data.quantities + run.profile.host).map { ($0.name, $0.value.unavailable) })
+    return result
+  }
+
+  /// Things with one reason and one remedy in one row, in the order of their first appearance.
+  private static func grouped(_ kind: Kind, _ things: [(name: String, why: Unavailable?)]) -> [NotMeasured] {
+    var index: [Unavailable: Int] = [:]
+    var rows: [NotMeasured] = []
+    for case (let name, let why?) in things {
+      if let known = index[why] {
+        rows[known].names.append(name)
+      } else {
+        index[why] = rows.count
+        rows.append(
+          NotMeasured(
+            kind: kind, names: [name], isDegraded: false, isSwitchedOff: false, method: nil, reason: why.reason,
+            remedy: why.remedy))
+      }
+    }
+    return rows
+  }
+}

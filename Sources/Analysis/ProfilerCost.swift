@@ -28,3 +28,29 @@ public struct ProfilerCost: Codable, Sendable, Equatable {
   /// Samples that belong to no known function or thread.
   public var samplesUnattributed: Measured<Double>
 }
+
+extension ProfilerCost {
+  static func of(_ run: Run) -> ProfilerCost {
+    let cpu = run.number("profiler.cpu_time")
+    let tracing = Measured.combine(
+      run.number("kernel_trace.ops", from: "kernel-trace"),
+      run.number("kernel_trace.cost_per_op", from: "kernel-trace"),
+      detail: "traced calls × cost of a call"
+    ) { $0 * $1 }
+    let taken = run.number("samples.taken", from: "sampling")
+    let lost = run.number("samples.lost", from: "sampling")
+    return ProfilerCost(
+      cpuNanoseconds: cpu,
+      cpuShare: .combine(cpu, run.cpuTime, detail: "profiler's CPU time ÷ target's") { $0 / $1 },
+      wallNanoseconds: run.number("profiler.wall"), peakMemoryBytes: run.number("profiler.peak_rss"),
+      tracedCalls: run.number("kernel_trace.ops", from: "kernel-trace"),
+      tracingNanosecondsPerCall: run.number("kernel_trace.cost_per_op", from: "kernel-trace"),
+      tracingNanoseconds: tracing,
+      tracingShare: .combine(
+        tracing, Measured(Double(run.wall), .clock), detail: "tracing time ÷ wall time"
+      ) { $0 / $1 },
+      samplesTaken: taken, samplesLost: lost,
+      lostShare: .combine(lost, taken, detail: "lost ÷ (taken + lost)") { $0 / ($0 + $1) },
+      samplesUnattributed: run.number("samples.unattributed", from: "sampling"))
+  }
+}

@@ -105,3 +105,139 @@ public struct Roofline: Codable, Sendable, Equatable {
   /// Share of placed kernel time that lies left of the ridge, 0…1.
   public var memoryBoundShare: Double
 }
+
+extension Roofline {
+  /// How many kernels get a point of their own.
+  static let kernelLimit = 40
+  /// A point above the roof by less is within the ceilings' own error.
+  static let ceilingError = 0.05
+
+  static func of(_ run: Run) -> Measured<Roofline> {
+    let kernels = run.mainKernels
+    guard !kernels.isEmpty else { return .unavailable(run.noKernels) }
+    let ceilings = run.profile.host.compactMap(Self.ceiling)
+    func why(_ name: String) -> Unavailable {
+      let given = run.profile.host.first { $0.name == name }?.value.unavailable
+      return given
+        ?? Unavailable(
+          "the profile holds no \(name): the ceilings of the machine were not measured",
+          remedy: "profile again on that machine: `kiviat profile` measures them once and keeps them")
+    }
+    guard let compute = ceilings.first(where: { $0.name == "ceiling.flops.f32" }) else {
+      return .unavailable(why("ceiling.flops.f32"))
+    }
+    guard let memory = ceilings.first(where: { $0.name == "ceiling.bandwidth.dram" }) else {
+      return .unavailable(why("ceiling.bandwidth.dram"))
+    }
+    let double = ceilings.first { $0.name == "ceiling.flops.f64" }
+    return Measured(
+      Roofline(kernels, ceilings, compute: compute.value, double: double?.value, memory: memory.value), .derived,
+      detail: "FLOPs and bytes by formulas over shapes, time by the clock, ceilings measured on this machine")
+  }
+
+  private static func ceiling(_ quantity: Quantity) -> Ceiling? {
+    guard quantity.name.hasPrefix("ceiling."), case .measured(.number(let value), let provenance) = quantity.value,
+      value.isFinite, value > 0
+    else { return nil }
+    let isBandwidth = quantity.name.hasPrefix("ceiling.bandwidth.")
+    guard isBandwidth || quantity.name.hasPrefix("ceiling.flops.") else { return nil }
+    return Ceiling(
+      name: quantity.name, kind: isBandwidth ? .bandwidth : .compute, value: value,
+      isUsed: quantity.name == "ceiling.flops.f32" || quantity.name == "ceiling.bandwidth.dram",
+      provenance: provenance)
+  }
+
+  /// Work whose place is known.
+  private struct Work {
+    var nanoseconds: Int64 = 0
+    var flops = 0.0
+    var doubleFlops = 0.0
+    var bytes = 0.0
+
+    init() {}
+
+    /// `nil` for a kernel that has no place.
+    init?(_ kernel: KernelRecord) {
+      guard kernel.selfNanoseconds > 0, let flops = kernel.flops.value, let bytes = kernel.bytes.value, flops > 0,
+        bytes > 0, flops.isFinite, bytes.isFinite
+      else { return nil }
+      nanoseconds = kernel.selfNanoseconds
+      self.flops = flops
+      self.bytes = bytes
+      let types = kernel.types.lowercased()
+      doubleFlops = (types.contains("f64") || types.contains("double")) && !types.contains("f32") ? flops : 0
+    }
+
+    mutating func add(_ other: Work) {
+      nanoseconds.add(other.nanoseconds)
+      flops += other.flops
+      doubleFlops += other.doubleFlops
+      bytes += other.bytes
+    }
+  }
+
+  private init(
+    _ kernels: [KernelRecord], _ ceilings: [Ceiling], compute: Double, double: Double?, memory: Double
+  ) {
+    let kernelTime = kernels.sum { max(0, $0.selfNanoseconds) }
+    func point(
+      _ level: Point.Level, _ name: String, _ shapes: String?, _ category: KernelCategory?, _ work: Work
+    ) -> Point {
+      let peak = work.doubleFlops > work.flops / 2 ? double ?? compute : compute
+      let seconds = Double(work.nanoseconds) / 1e9
+      let intensity = work.flops / work.bytes
+      let attainable = min(peak, intensity * memory)
+      let achieved = work.flops / seconds
+      return Point(
+        level: level, name: name, shapes: shapes, category: category, nanoseconds: work.nanoseconds,
+        shareOfKernels: fraction(work.nanoseconds, of: kernelTime), flops: work.flops, bytes: work.bytes,
+        intensity: intensity, flopsPerSecond: achieved, bytesPerSecond: work.bytes / seconds,
+        attainableFlopsPerSecond: attainable, shareOfAttainable: achieved / attainable,
+        bound: intensity * memory < peak ? .memory : .compute,
+        isServedFromCache: achieved > attainable * (1 + Self.ceilingError))
+    }
+
+    var whole = Work()
+    var byCategory: [KernelCategory: Work] = [:]
+    var byKernel: [KernelHotspots.ShapeKey: (work: Work, category: KernelCategory)] = [:]
+    var unplaced: [KernelRecord] = []
+    for kernel in kernels {
+      guard let work = Work(kernel) else {
+        if kernel.selfNanoseconds > 0 { unplaced.append(kernel) }
+        continue
+      }
+      whole.add(work)
+      byCategory[kernel.category, default: Work()].add(work)
+      let key = KernelHotspots.ShapeKey(name: kernel.name, shapes: kernel.shapes, types: kernel.types)
+      byKernel[key, default: (Work(), kernel.category)].work.add(work)
+    }
+    let points = byKernel.map { point(.kernel, $0.key.name, $0.key.shapes, $0.value.category, $0.value.work) }
+      .sorted { ($1.nanoseconds, $0.name, $0.shapes ?? "") < ($0.nanoseconds, $1.name, $1.shapes ?? "") }
+
+    self.ceilings = ceilings
+    peakFlopsPerSecond = compute
+    peakBytesPerSecond = memory
+    ridge = compute / memory
+    self.whole = whole.nanoseconds > 0 ? point(.whole, "all kernels", nil, nil, whole) : nil
+    categories = byCategory.map { point(.category, $0.key.rawValue, nil, $0.key, $0.value) }
+      .sorted { ($1.nanoseconds, $0.name) < ($0.nanoseconds, $1.name) }
+    self.kernels = Array(points.prefix(Self.kernelLimit))
+    placedShare = fraction(whole.nanoseconds, of: kernelTime)
+    memoryBoundShare = fraction(points.filter { $0.bound == .memory }.sum(\.nanoseconds), of: whole.nanoseconds)
+    self.unplaced = KernelHotspots.group(unplaced) { $0.name }.map { group, nanoseconds in
+      let bytes = group.sum(\.bytes).value.flatMap { $0 > 0 ? $0 / (Double(nanoseconds) / 1e9) : nil }
+      return Unplaced(
+        name: group.kernels[0].name, category: group.category, nanoseconds: nanoseconds,
+        shareOfKernels: fraction(nanoseconds, of: kernelTime), reason: Self.reason(group), bytesPerSecond: bytes)
+    }.sorted { ($1.nanoseconds, $0.name) < ($0.nanoseconds, $1.name) }
+  }
+
+  private static func reason(_ group: KernelGroup) -> String {
+    switch (group.sum(\.flops), group.sum(\.bytes)) {
+    case (.unavailable(let why), _): why.reason
+    case (.measured(let flops, _), _) where flops <= 0: "it computes no floating-point operations"
+    case (_, .unavailable(let why)): why.reason
+    case (_, .measured): "it moves no bytes by its formula"
+    }
+  }
+}

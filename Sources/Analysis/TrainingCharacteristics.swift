@@ -68,3 +68,95 @@ public struct TrainingCharacteristics: Codable, Sendable, Equatable {
   /// Time from the start of the first step until it was reached, evaluations included, nanoseconds.
   public var timeToQualityNanoseconds: Measured<Double>
 }
+
+extension TrainingCharacteristics {
+  /// Points that a chart can show.
+  static let pointLimit = 400
+
+  static func of(_ run: Run) -> Measured<TrainingCharacteristics> {
+    guard !run.data.steps.isEmpty || !run.data.epochs.isEmpty else {
+      return .unavailable(
+        run.profile.settings["kind"] == "benchmark"
+          ? Unavailable("the run logged no training step", remedy: "--mode train")
+          : Unavailable("the target keeps no training log: only Kiviat's own benchmarks do"))
+    }
+    return Measured(TrainingCharacteristics(run), .declared, detail: "training log of the workload")
+  }
+
+  private init(_ run: Run) {
+    let steps = run.data.steps
+    let none = Unavailable("no training step took measurable time")
+    let rates = steps.compactMap { Self.rate($0.samples, $0.durationNanoseconds) }
+    stepCount = steps.count
+    samplesPerSecond =
+      rates.isEmpty
+      ? .unavailable(none) : Measured(Statistics.median(rates), .derived, detail: "median over \(rates.count) steps")
+    // The first step also sets up the library's primitives and caches.
+    let timed = steps.count > 1 ? steps.dropFirst() : steps[...]
+    stepTime =
+      Percentiles(timed.map { Double($0.durationNanoseconds) }).map { Measured($0, .clock) } ?? .unavailable(none)
+    flopsPerSecond = .combine(
+      run.number("model.training_flops_per_sample"), samplesPerSecond, detail: "FLOPs per sample × samples per second"
+    ) { $0 * $1 }
+    self.steps = Self.thin(steps)
+    epochs = run.data.epochs.map {
+      EpochPoint(
+        stage: $0.stage, epoch: $0.epoch, timeNanoseconds: $0.timeNanoseconds,
+        durationNanoseconds: $0.durationNanoseconds, samples: $0.samples,
+        samplesPerSecond: Self.rate($0.samples, $0.durationNanoseconds), meanLoss: Self.finite($0.meanLoss),
+        metric: $0.metric, quality: Self.finite($0.quality))
+    }
+    nonFiniteLossCount = steps.count { !$0.loss.isFinite }
+    metric = epochs.last?.metric
+    target = run.number("training.target")
+    let declared = run.number("training.quality")
+    quality =
+      declared.value != nil
+      ? declared : epochs.last?.quality.map { Measured($0, .declared, detail: "last epoch") } ?? declared
+    reached = run.number("training.reached").map { $0 != 0 }
+    epochsToQuality = Self.whenReached(run, run.number("training.epochs"))
+    let begin = steps.first.map { $0.timeNanoseconds - $0.durationNanoseconds } ?? 0
+    let end = run.data.epochs.map(\.timeNanoseconds).max()
+    timeToQualityNanoseconds = Self.whenReached(
+      run,
+      end.map { Measured(Double($0 - begin), .clock, detail: "first step to the end of the epoch that reached it") }
+        ?? .unavailable(Unavailable("the run logged no epoch")))
+  }
+
+  /// The value if the target quality was reached, else why not.
+  static func whenReached(_ run: Run, _ value: Measured<Double>) -> Measured<Double> {
+    switch run.number("training.reached") {
+    case .measured(let reached, _) where reached != 0: value
+    case .measured:
+      .unavailable(Unavailable("training ended before the target quality was reached", remedy: "--to-quality"))
+    case .unavailable: .unavailable(Unavailable("this run did not train to a target quality", remedy: "--to-quality"))
+    }
+  }
+
+  /// Steps in equal groups; extremes are kept in each.
+  private static func thin(_ steps: [TrainingStep]) -> [StepPoint] {
+    groups(count: steps.count, limit: pointLimit).map { range in
+      let group = steps[range]
+      let losses = group.map(\.loss).filter(\.isFinite)
+      return StepPoint(
+        firstStep: group[range.lowerBound].step, lastStep: group[range.upperBound - 1].step,
+        timeNanoseconds: group[range.upperBound - 1].timeNanoseconds,
+        loss: losses.isEmpty ? nil : finite(Statistics.mean(losses)), minimumLoss: losses.min(),
+        maximumLoss: losses.max(),
+        samplesPerSecond: rate(
+          group.reduce(0) { $0 &+ $1.samples }, group.sum { max(0, $0.durationNanoseconds) }))
+    }
+  }
+
+  private static func rate(_ samples: Int, _ nanoseconds: Int64) -> Double? {
+    nanoseconds > 0 ? Double(samples) / (Double(nanoseconds) / 1e9) : nil
+  }
+
+  private static func finite(_ value: Double) -> Double? { value.isFinite ? value : nil }
+}
+
+/// Splits 0..<count into at most `limit` runs of nearly equal length.
+func groups(count: Int, limit: Int) -> [Range<Int>] {
+  let parts = min(count, limit)
+  return (0..<max(0, parts)).map { part in part * count / parts..<(part + 1) * count / parts }
+}

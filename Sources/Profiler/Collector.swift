@@ -33,10 +33,17 @@ public protocol Collector: AnyObject {
   func tick(monotonicNanoseconds: UInt64)
   /// The target ended (it is not reaped yet, so `/proc/PID` is still there): take the last readings.
   func stop(monotonicNanoseconds: UInt64)
+  /// The target was reaped, after ``stop(monotonicNanoseconds:)`` and before the last write. Does nothing by default.
+  func targetReaped(_ usage: TargetUsage)
   /// Writes the totals so far; called once a second and after ``stop(monotonicNanoseconds:)``. Rows are replaced.
   func write(to transaction: ProfileTransaction, repetition: Int) throws
   /// The state as it is now, when it changed while running (lost samples, a ring that overran).
   var state: CollectorState { get }
+}
+
+extension Collector {
+  /// Most collectors need no accounting.
+  public func targetReaped(_ usage: TargetUsage) {}
 }
 
 /// What `kiviat profile` was asked to do.
@@ -65,7 +72,9 @@ public struct ProfileOptions: Sendable {
   public var events: [String] = []
   /// Samples per second and CPU; 0 for no sampling.
   public var frequency = 499
+  /// How to walk call stacks.
   public var unwinding = Unwinding.framePointer
+  /// Which counters to use.
   public var counters = Counters.auto
   /// Settings to record beside the command: benchmark, scale, seed …
   public var settings: [String: String] = [:]

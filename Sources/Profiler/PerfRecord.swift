@@ -31,17 +31,22 @@ public enum PerfRecord: Sendable {
 public struct PerfSample: Sendable {
   /// Which opened event took it: an index into the source's events.
   public var event: Int
+  /// The process, as the kernel's records name it.
   public var pid: Int32
+  /// The thread.
   public var tid: Int32
+  /// The CPU that it was taken on.
   public var cpu: Int32
+  /// `CLOCK_MONOTONIC`, nanoseconds.
   public var time: UInt64
   /// Nanoseconds for `cpu-clock`, event counts for others.
   public var period: UInt64
   /// Leaf first, with the kernel's context markers (`PERF_CONTEXT_USER` …) still inside.
   public var callChain: [UInt64]
-  /// User registers in the kernel's order of the mask asked for, and a copy of the top of the user stack; empty
+  /// User registers in the kernel's order of ``PerfRecordSource/userRegisterMask``, and a copy of the top of the user stack; empty
   /// unless DWARF unwinding asked for them.
   public var userRegisters: [UInt64]
+  /// See ``userRegisters``.
   public var userStack: [UInt8]
   /// A tracepoint's payload.
   public var raw: [UInt8]
@@ -66,14 +71,19 @@ public struct PerfSample: Sendable {
 
 /// One executable mapping.
 public struct PerfMapping: Sendable {
+  /// The process.
   public var pid: Int32
+  /// The thread that made it.
   public var tid: Int32
+  /// Where it begins.
   public var address: UInt64
+  /// Bytes.
   public var length: UInt64
   /// Offset into the file, bytes.
   public var pageOffset: UInt64
   /// File path, `[vdso]`, `//anon` …
   public var path: String
+  /// `CLOCK_MONOTONIC`, nanoseconds.
   public var time: UInt64
 
   /// Makes a mapping.
@@ -92,7 +102,7 @@ public struct PerfMapping: Sendable {
 
 /// Something that reads the records of a target in time order.
 public protocol PerfRecordConsumer: AnyObject {
-  /// Called with non-decreasing times.
+  /// Called with non-decreasing times, save for records that came later than the source's reordering window.
   func consume(_ record: PerfRecord)
 }
 

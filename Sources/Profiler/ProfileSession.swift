@@ -1,0 +1,151 @@
+// How is a command run from beginning to end, so that all collectors see it and one file holds everything?
+import CPerfEvent
+import Glibc
+import ProfileModel
+
+/// What collectors of one repetition are made from.
+public struct RepetitionContext {
+  /// What the user asked for.
+  public let options: ProfileOptions
+  /// 0, 1, 2 …
+  public let index: Int
+  /// The records of this repetition, not opened yet: the place to ask for samples, tracepoints and context switches.
+  public let source: PerfRecordSource
+  /// What perf events offer here.
+  public let access: PerfAccess
+}
+
+/// How far a session is, for a progress line.
+public struct SessionProgress: Sendable {
+  /// Which repetition runs, from 0.
+  public var repetition: Int
+  /// How many there will be.
+  public var repetitions: Int
+  /// Since the exec of this repetition.
+  public var elapsedNanoseconds: UInt64
+  /// What this repetition's process is.
+  public var pid: Int32
+  /// Samples so far.
+  public var samples: Int
+  /// The user pressed Ctrl-C, and the target has not ended yet.
+  public var isInterrupted: Bool
+}
+
+/// What became of a session.
+public struct SessionOutcome: Sendable {
+  /// The profile.
+  public var path: String
+  /// The target's exit code as a shell gives it: its status, or 128 and the signal. Of several repetitions the first
+  /// that is not 0.
+  public var exitCode: Int32
+  /// What each repetition came to.
+  public var repetitions: [Repetition]
+  /// What the user should know; also in the file.
+  public var notes: [Note]
+}
+
+/// Profiles a command: launches it, runs the collectors and the event loop, and writes the profile.
+///
+/// ```swift
+/// let session = ProfileSession(options: options) { context in
+///   [CountingCollector(events: events, options: context.options, access: context.access)]
+/// }
+/// let outcome = try session.run()
+/// exit(outcome.exitCode)
+/// ```
+public final class ProfileSession {
+  private let options: ProfileOptions
+  private let makeCollectors: (RepetitionContext) -> [any Collector]
+  private let access = PerfAccess.probe()
+  private var notes: [Note] = []
+  private var signals: SessionSignals?
+  private var policy = SignalPolicy()
+
+  /// Nanoseconds between ticks, and between commits.
+  static let tickInterval: UInt64 = 100_000_000
+  static let commitInterval: UInt64 = 1_000_000_000
+
+  /// Makes a session.
+  ///
+  /// - Parameters:
+  ///   - options: What to run and how.
+  ///   - makeCollectors: Makes the collectors of one repetition, in the order in which they are to be called.
+  public init(options: ProfileOptions, makeCollectors: @escaping (RepetitionContext) -> [any Collector]) {
+    self.options = options
+    self.makeCollectors = makeCollectors
+  }
+
+  /// Runs the command as often as asked, with stdin, stdout and stderr untouched.
+  ///
+  /// - Parameters:
+  ///   - prologue: Writes what is known before the run, such as host facts, in the transaction that begins the file.
+  ///   - progress: Called about ten times a second.
+  /// - Throws: `LaunchError` when the command can't be started, `ProfileError` when the profile can't be written,
+  ///   `SystemCallError`.
+  public func run(
+    prologue: (ProfileTransaction) throws -> Void = { _ in }, progress: (SessionProgress) -> Void = { _ in }
+  ) throws -> SessionOutcome {
+    // Before the output is touched: a mistyped command must not push an older profile aside.
+    try LaunchedTarget.check(options.command.first ?? "", path: options.environment["PATH"])
+    let writer = try ProfileWriter(creating: options.output)
+    try writer.write { transaction in
+      for (name, value) in settings { try transaction.setting(name, value) }
+      try prologue(transaction)
+    }
+    signals = SessionSignals()
+    defer { signals = nil }
+    // Orphaned grandchildren come to us instead of to init, so that they can be told from strangers.
+    _ = kiviat_set_subreaper(1)
+    defer { _ = kiviat_set_subreaper(0) }
+
+    var repetitions: [Repetition] = []
+    for index in 0..<max(1, options.repetitions) where !policy.isInterrupted {
+      let run = try RepetitionRun(index: index, options: options, access: access, writer: writer)
+      repetitions.append(
+        try run.run(makeCollectors, signals: signals, policy: &policy, progress: progress))
+      notes += run.notes
+    }
+    let exitCodes = repetitions.map { $0.exitStatus ?? (128 + ($0.signal ?? 0)) }
+    return SessionOutcome(
+      path: options.output, exitCode: exitCodes.first { $0 != 0 } ?? 0, repetitions: repetitions, notes: notes)
+  }
+
+  /// What a reader of the profile needs to know about the run.
+  private var settings: [String: String] {
+    var settings = [
+      "kind": "command", "command": JSON.array(options.command), "repetitions": "\(max(1, options.repetitions))",
+      "frequency": "\(options.frequency)", "unwinding": options.unwinding.rawValue,
+      "counters": options.counters.rawValue,
+    ]
+    if !options.events.isEmpty { settings["events"] = options.events.joined(separator: ",") }
+    if let directory = getcwd(nil, 0) {
+      settings["working_directory"] = String(cString: directory)
+      free(directory)
+    }
+    return settings.merging(options.settings) { $1 }
+  }
+}
+
+/// The little JSON that settings need, without the milliseconds that Foundation's encoder takes to start.
+enum JSON {
+  /// An array of texts.
+  static func array(_ texts: [String]) -> String { "[\(texts.map(string).joined(separator: ","))]" }
+
+  private static func string(_ text: String) -> String {
+    var result = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": result += "\\\""
+      case "\\": result += "\\\\"
+      case "\n": result += "\\n"
+      case "\t": result += "\\t"
+      case "\r": result += "\\r"
+      case _ where scalar.value < 0x20:
+        let digits = String(scalar.value, radix: 16)
+        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result + "\""
+  }
+}
