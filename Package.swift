@@ -81,7 +81,8 @@ var targets: [Target] = [
     name: "SessionDriver", dependencies: ["Profiler"], path: "Tests/SessionDriver", swiftSettings: swift),
 
   .testTarget(
-    name: "ProfileModelTests", dependencies: ["ProfileModel"], exclude: ["Fixtures"], swiftSettings: swift),
+    name: "ProfileModelTests", dependencies: ["ProfileModel", .product(name: "GRDB", package: "GRDB.swift")],
+    exclude: ["Fixtures"], swiftSettings: swift),
   .testTarget(name: "ProfilerTests", dependencies: ["Profiler"], swiftSettings: swift),
   .testTarget(name: "AnalysisTests", dependencies: ["Analysis"], swiftSettings: swift),
   .testTarget(name: "ReportTests", dependencies: ["Report"], swiftSettings: swift),

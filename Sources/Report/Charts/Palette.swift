@@ -1,0 +1,119 @@
+// Which colour does a thing have? The same category has the same colour in every chart, in light and dark.
+import Foundation
+import ProfileModel
+
+/// What a colour stands for. Its style-sheet class sets `--c` (fill) and `--on` (text upon it).
+struct ColorKey: Hashable, Sendable {
+  /// Class name in the style sheet.
+  var name: String
+
+  /// The colour of a kernel category.
+  static func category(_ category: KernelCategory) -> ColorKey { ColorKey(name: "k-\(category)") }
+  /// Time of the run in no traced kernel.
+  static let outsideKernels = ColorKey(name: "k-outside")
+  /// The colour of the nth line of a chart (from 0), repeating after six.
+  static func line(_ index: Int) -> ColorKey { ColorKey(name: "s-\(index % 6)") }
+  /// Code by where it lives, for native functions.
+  static func frame(_ kind: Frame.Kind) -> ColorKey { ColorKey(name: "f-\(kind)") }
+
+  static let running = ColorKey(name: "t-running")
+  static let runnable = ColorKey(name: "t-runnable")
+  static let blockedLock = ColorKey(name: "t-lock")
+  static let blockedIO = ColorKey(name: "t-io")
+  static let sleeping = ColorKey(name: "t-sleeping")
+  static let blockedOther = ColorKey(name: "t-other")
+  static let unknown = ColorKey(name: "t-unknown")
+
+  static func phase(_ phase: KernelRecord.Phase) -> ColorKey { ColorKey(name: "p-\(phase)") }
+}
+
+/// The colours. Hues that neighbour each other in a chart differ in lightness as well, so that they stay apart for
+/// colour-blind readers and in print; every segment is also labelled and set apart by a gap.
+enum Palette {
+  /// Key, colour on light ground, colour on dark ground.
+  static let colors: [(key: ColorKey, light: UInt32, dark: UInt32)] = [
+    (.category(.convolution), 0x2B6CB0, 0x5596DB),
+    (.category(.gemm), 0xD9730D, 0xF0934A),
+    (.category(.batchNormalization), 0x0F8A6D, 0x2FB591),
+    (.category(.elementWise), 0x6DB9E0, 0x9AD3EF),
+    (.category(.relu), 0xE0B400, 0xEFCF5A),
+    (.category(.pooling), 0xB5489A, 0xDB7CC2),
+    (.category(.dataArrangement), 0x7D6142, 0xB39370),
+    (.category(.memoryCopy), 0x6352B3, 0x9B8DE6),
+    (.category(.normalization), 0x7CC4A9, 0x8ADBC0),
+    (.category(.softmax), 0xC2412D, 0xEA7561),
+    (.category(.attention), 0x37478F, 0x7F8DDD),
+    (.category(.reduction), 0x8A9A1F, 0xB9CA50),
+    (.category(.recurrent), 0x8F2A49, 0xDB6A8A),
+    (.category(.embedding), 0x9A66C9, 0xC29AEA),
+    (.category(.loss), 0xDB7C9C, 0xF0A3BD),
+    (.category(.optimizer), 0x4A7A2B, 0x86BB60),
+    (.category(.random), 0xB8923A, 0xD8B766),
+    (.category(.sort), 0x2C7A88, 0x5CB5C4),
+    (.category(.communication), 0xA0522D, 0xCF8A64),
+    (.category(.allocation), 0x8C97A3, 0x8794A1),
+    (.category(.framework), 0xB9C1CA, 0x66717E),
+    (.category(.uncategorized), 0x5F6770, 0xA3ABB4),
+    (.outsideKernels, 0xD8DDE3, 0x3D4650),
+    (.running, 0x0F8A6D, 0x2FB591),
+    (.runnable, 0xE0A81E, 0xEFC257),
+    (.blockedLock, 0xC2412D, 0xEA7561),
+    (.blockedIO, 0x6352B3, 0x9B8DE6),
+    (.sleeping, 0xCBD2DA, 0x4A5561),
+    (.blockedOther, 0x8C97A3, 0x8794A1),
+    (.unknown, 0xE3E7EB, 0x333B44),
+    (.line(0), 0x2B6CB0, 0x5596DB),
+    (.line(1), 0xD9730D, 0xF0934A),
+    (.line(2), 0x0F8A6D, 0x2FB591),
+    (.line(3), 0xB5489A, 0xDB7CC2),
+    (.line(4), 0x7D6142, 0xB39370),
+    (.line(5), 0x6352B3, 0x9B8DE6),
+    (.frame(.user), 0x2B6CB0, 0x5596DB),
+    (.frame(.kernel), 0xC2412D, 0xEA7561),
+    (.frame(.inlined), 0x6DB9E0, 0x9AD3EF),
+    (.frame(.jit), 0xD9730D, 0xF0934A),
+    (.frame(.unknown), 0x8C97A3, 0x8794A1),
+    (.phase(.forward), 0x2B6CB0, 0x5596DB),
+    (.phase(.backward), 0xD9730D, 0xF0934A),
+    (.phase(.optimizer), 0x4A7A2B, 0x86BB60),
+    (.phase(.data), 0x7D6142, 0xB39370),
+    (.phase(.evaluation), 0xB5489A, 0xDB7CC2),
+    (.phase(.other), 0x8C97A3, 0x8794A1),
+  ]
+
+  /// The style sheet's part that defines the colours.
+  static let styleSheet: HTML = {
+    var light = HTML.empty
+    var dark = HTML.empty
+    for (key, lightColor, darkColor) in colors {
+      light += ".\(key.name){--c:\(hex(lightColor));--on:\(hex(textColor(on: lightColor)))}"
+      dark += ".\(key.name){--c:\(hex(darkColor));--on:\(hex(textColor(on: darkColor)))}"
+    }
+    return "\(light)@media screen and (prefers-color-scheme:dark){\(dark)}"
+  }()
+
+  /// Near black or white, whichever contrasts more (at least 4.5 : 1 with any colour).
+  static func textColor(on color: UInt32) -> UInt32 {
+    contrast(color, 0x10161D) >= contrast(color, 0xFFFFFF) ? 0x10161D : 0xFFFFFF
+  }
+
+  /// Contrast ratio of two sRGB colours, 1…21 (WCAG 2.2).
+  static func contrast(_ first: UInt32, _ second: UInt32) -> Double {
+    let (one, two) = (luminance(first), luminance(second))
+    return (max(one, two) + 0.05) / (min(one, two) + 0.05)
+  }
+
+  /// Relative luminance of an sRGB colour, 0…1 (WCAG 2.2).
+  static func luminance(_ color: UInt32) -> Double {
+    func linear(_ shift: UInt32) -> Double {
+      let channel = Double((color >> shift) & 0xFF) / 255
+      return channel <= 0.04045 ? channel / 12.92 : pow((channel + 0.055) / 1.055, 2.4)
+    }
+    return 0.2126 * linear(16) + 0.7152 * linear(8) + 0.0722 * linear(0)
+  }
+
+  private static func hex(_ color: UInt32) -> String {
+    let digits = String(color, radix: 16)
+    return "#" + String(repeating: "0", count: 6 - digits.count) + digits
+  }
+}

@@ -1,0 +1,192 @@
+// Which sections does a characterization fill, in which order, and what does each say first?
+import Analysis
+import Foundation
+import ProfileModel
+
+/// Turns a characterization into a document. Sections without data are not made: their reason is among what was
+/// not measured.
+struct ReportBuilder {
+  let characterization: Characterization
+
+  func document() -> ReportDocument {
+    let sections: [ReportDocument.Section?] = [
+      limits, keyFigures, breakdown, cpuBreakdown, kernels, functions, categories, roofline, model, training,
+      inference, threads, series, counters, variation, flameGraph, host, notMeasured, cost,
+    ]
+    return ReportDocument(
+      kicker: kicker, title: characterization.identity.title, facts: facts,
+      summary: characterization.limits.summary, sections: sections.compactMap { $0 }, colophon: colophon)
+  }
+
+  /// A section with these blocks, or none when there are none.
+  func section(
+    _ id: String, _ title: String, short: String? = nil, _ blocks: [ReportDocument.Block?]
+  ) -> ReportDocument.Section? {
+    let present = blocks.compactMap { $0 }
+    return present.isEmpty
+      ? nil : ReportDocument.Section(id: id, title: title, shortTitle: short, blocks: present)
+  }
+
+  private var kicker: String {
+    let identity = characterization.identity
+    switch identity.kind {
+    case .command: return "Workload characterization · command"
+    case .benchmark:
+      let mode = setting("mode") == "infer" ? "inference" : setting("mode") == "train" ? "training" : ""
+      return "Workload characterization · component benchmark" + (mode.isEmpty ? "" : ", \(mode)")
+    }
+  }
+
+  private var facts: [(label: String, value: Prose)] {
+    let identity = characterization.identity
+    var facts: [(label: String, value: Prose)] = []
+    if let repetition = identity.repetition {
+      facts.append(("Started", Prose(ReportBuilder.date(unixNanoseconds: repetition.startedAtUnixNanoseconds))))
+      var ended: Prose = "\(identity.ending)"
+      if !identity.succeeded { ended = "\(strong: identity.ending)" }
+      facts.append(("Ended", ended))
+    }
+    if let model = text(ofHost: "host.cpu.model") {
+      let threads = number(ofHost: "host.cpu.logical").map { " · \(Int($0)) hardware threads" } ?? ""
+      facts.append(("Machine", Prose(model + threads)))
+    }
+    switch identity.data {
+    case .synthetic(let description): facts.append(("Data", Prose("synthetic: \(description)")))
+    case .real(let directory): facts.append(("Data", "real, from \(code: directory)"))
+    case .notStated: break
+    }
+    if !identity.command.isEmpty {
+      facts.append(("Command", "\(code: ReportBuilder.commandLine(identity.command))"))
+    }
+    if identity.repetitionCount > 1, let repetition = identity.repetition {
+      facts.append(
+        (
+          "Repetitions",
+          "\(identity.repetitionCount); single-run results show number \(repetition.index + 1), of median wall time"
+        ))
+    }
+    return facts
+  }
+
+  private var colophon: String {
+    let version = characterization.identity.kiviatVersion.map { " \($0)" } ?? ""
+    return "Kiviat\(version) · profile file version \(characterization.identity.schemaVersion) · this page is complete "
+      + "in itself and loads nothing"
+  }
+
+  // MARK: What limits it
+
+  private var limits: ReportDocument.Section? {
+    let limits = characterization.limits
+    let verdicts = limits.verdicts.map { verdict in
+      ReportDocument.Verdict(
+        statement: verdict.statement, weight: min(max(verdict.weight, 0), 1),
+        evidence: verdict.evidence.map { item in
+          var value = ReportBuilder.evidence(item.value, unit: item.unit)
+          if let threshold = item.threshold {
+            value += " (rule: \(ReportBuilder.evidence(threshold, unit: item.unit)))"
+          }
+          return (item.label, value)
+        }, advice: verdict.advice, isAboutMeasurement: verdict.isAboutMeasurement)
+    }
+    let unknown = Table(
+      columns: [.name("Question"), .name("Why it can't be answered"), .name("What would help")],
+      rows: limits.cantTell.map { item in
+        [
+          Table.Cell(item.question), Table.Cell(item.reason.reason),
+          item.reason.remedy.map { Table.Cell.code($0) } ?? .empty,
+        ]
+      })
+    return section(
+      "limits", "What limits it, and what to do", short: "Limits and advice",
+      characterization.notes.filter { $0.level == .warning }.map { .note($0) }
+        + [
+          verdicts.isEmpty ? nil : .verdicts(verdicts),
+          unknown.rows.isEmpty
+            ? nil
+            : .table(
+              title:
+                "\(limits.cantTell.count) question\(limits.cantTell.count == 1 ? "" : "s") can’t be answered from this profile",
+              unknown, isFolded: true),
+        ])
+  }
+
+  /// A number of a verdict.
+  static func evidence(_ value: Double, unit: String) -> String {
+    unit == "share" ? NumberFormat.percent(value) : NumberFormat.quantity(value, unit: unit)
+  }
+
+  // MARK: Key figures
+
+  private var keyFigures: ReportDocument.Section? {
+    let figures = characterization.headline.map { quantity in
+      ReportDocument.KeyFigure(
+        label: quantity.label, cell: .measured(quantity.value, unit: quantity.unit),
+        spark: spark(for: quantity.name))
+    }
+    return section("key-figures", "Key figures", [figures.isEmpty ? nil : .keyFigures(figures)])
+  }
+
+  private func spark(for name: String) -> Sparkline? {
+    let series = ["memory.peak_rss": "memory.rss", "cpu.use": "cpu.use", "cpu.utilization": "cpu.use"][name]
+    guard let series, let plot = characterization.timeline.series.first(where: { $0.name == series }),
+      plot.points.count > 2
+    else { return nil }
+    return Sparkline(values: plot.points.map(\.mean))
+  }
+
+  // MARK: Helpers
+
+  func setting(_ name: String) -> String? {
+    characterization.identity.settings.first { $0.name == name }?.value
+  }
+
+  func number(ofHost name: String) -> Double? {
+    characterization.host.first { $0.name == name }?.value.value?.number
+  }
+
+  func text(ofHost name: String) -> String? {
+    characterization.host.first { $0.name == name }?.value.value?.text
+  }
+
+  /// Wall time of the shown repetition, nanoseconds.
+  var wall: Double { Double(characterization.identity.repetition?.wallNanoseconds ?? 0) }
+
+  /// A command line as a shell would want it, for reading and copying.
+  static func commandLine(_ arguments: [String]) -> String {
+    arguments.map { argument in
+      let isPlain =
+        !argument.isEmpty
+        && argument.unicodeScalars.allSatisfy { scalar in
+          scalar.isASCII
+            && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar)
+              || "_-./=:,+@%".unicodeScalars.contains(scalar))
+        }
+      return isPlain ? argument : "'" + argument.replacing("'", with: "'\\''") + "'"
+    }.joined(separator: " ")
+  }
+
+  /// Date and time in UTC.
+  static func date(unixNanoseconds: Int64) -> String {
+    let date = Date(timeIntervalSince1970: Double(unixNanoseconds) / 1e9)
+    return date.formatted(
+      .verbatim(
+        "\(year: .padded(4))-\(month: .twoDigits)-\(day: .twoDigits) \(hour: .twoDigits(clock: .twentyFourHour, hourCycle: .zeroBased)):\(minute: .twoDigits):\(second: .twoDigits)",
+        timeZone: .gmt, calendar: Calendar(identifier: .gregorian))) + " UTC"
+  }
+
+  /// `n things`.
+  static func counted(_ count: Int, _ noun: String, plural: String? = nil) -> String {
+    "\(NumberFormat.grouped(Int64(count))) \(count == 1 ? noun : plural ?? noun + "s")"
+  }
+
+  /// A name in a sentence: not kilobytes of it.
+  static func inSentence(_ name: String) -> String {
+    VisibleText.shortened(VisibleText.functionLabel(name), to: 60)
+  }
+
+  /// The last component of a path.
+  static func fileName(_ path: String) -> String {
+    path.split(separator: "/").last.map(String.init) ?? path
+  }
+}

@@ -1,0 +1,197 @@
+// How does the report show what threads and the machine did over time?
+import Analysis
+import ProfileModel
+
+extension ReportBuilder {
+  /// Lanes that a timeline has at most: the longest-lived.
+  static let laneLimit = 48
+
+  // MARK: Threads
+
+  var threads: ReportDocument.Section? {
+    let timeline = characterization.timeline
+    guard !timeline.threads.isEmpty else { return nil }
+    return section(
+      "threads", "Threads, processes and waiting", short: "Threads",
+      [threadTime(timeline), lanes(timeline)])
+  }
+
+  private func threadTime(_ timeline: Timeline) -> ReportDocument.Block? {
+    let known = timeline.totals.compactMap { total -> (Timeline.ThreadState, Double)? in
+      total.nanoseconds.value.map { (total.state, Double($0)) }
+    }
+    guard known.contains(where: { $0.1 > 0 }) else { return nil }
+    var segments = known.map { state, nanoseconds in
+      StackedBarChart.Segment(
+        color: ReportBuilder.color(state), name: state.rawValue, value: nanoseconds)
+    }
+    if timeline.unaccountedNanoseconds > 0 {
+      segments.append(
+        StackedBarChart.Segment(
+          color: .unknown, name: "not accounted", value: Double(timeline.unaccountedNanoseconds)))
+    }
+    let table = Table(
+      columns: [.name("State"), Table.Column("Time"), Table.Column("Of thread time")],
+      rows: timeline.totals.map { total in
+        [
+          .key(total.state.rawValue, ReportBuilder.color(total.state)), .measured(total.nanoseconds, unit: "ns"),
+          total.share.map { .share($0) } ?? .empty,
+        ]
+      } + [
+        [
+          .key("not accounted", .unknown), .duration(timeline.unaccountedNanoseconds),
+          .share(Double(timeline.unaccountedNanoseconds) / Double(max(1, timeline.threadNanoseconds)), bar: false),
+        ]
+      ])
+    let life = Double(max(1, timeline.threadNanoseconds))
+    let running = known.first { $0.0 == .running }?.1 ?? 0
+    let most = known.filter { $0.0 != .running }.max { $0.1 < $1.1 }
+    var title: Prose = "Threads ran for \(NumberFormat.percent(running / life)) of their life"
+    if let most, most.1 > 0 {
+      title =
+        title + "; most of the rest (\(NumberFormat.percent(most.1 / life))) they were \(ReportBuilder.phrase(most.0))"
+    }
+    let sum: Prose
+    switch timeline.addsUp {
+    case .measured(true, _): sum = " The states add up to the threads’ life within 1\u{202F}%."
+    case .measured(false, _): sum = " The states do \(strong: "not") add up to the threads’ life within 1\u{202F}%."
+    case .unavailable: sum = ""
+    }
+    let processes = ReportBuilder.counted(timeline.processCount, "process", plural: "processes")
+    let threads = ReportBuilder.counted(timeline.threads.count + timeline.omittedThreadCount, "thread")
+    return .figure(
+      ReportDocument.Figure(
+        title: title,
+        drawing: .chart(
+          StackedBarChart(
+            summary: "Time of all threads by state",
+            rows: [StackedBarChart.Row(label: "all threads", segments: segments)], format: .duration)),
+        caption: Prose("\(NumberFormat.duration(life)) of thread time in \(threads) of \(processes).") + sum,
+        table: table,
+        provenance: timeline.totals.compactMap(\.nanoseconds.provenance).first))
+  }
+
+  private func lanes(_ timeline: Timeline) -> ReportDocument.Block {
+    let longest = timeline.threads.indices.sorted { first, second in
+      let (one, two) = (timeline.threads[first], timeline.threads[second])
+      let (lifeOne, lifeTwo) = (one.endNanoseconds - one.startNanoseconds, two.endNanoseconds - two.startNanoseconds)
+      return lifeOne != lifeTwo ? lifeOne > lifeTwo : first < second
+    }.prefix(Self.laneLimit)
+    let shown = longest.sorted().map { timeline.threads[$0] }
+    // Threads next to their process, processes by start.
+    var processOrder: [Int32] = []
+    for thread in shown where !processOrder.contains(thread.pid) { processOrder.append(thread.pid) }
+    let ordered = processOrder.flatMap { pid in
+      shown.filter { $0.pid == pid && $0.isMain } + shown.filter { $0.pid == pid && !$0.isMain }
+    }
+    let chart = ThreadTimelineChart(
+      summary: "Life of each thread with the split of its time by state",
+      lanes: ordered.map { thread in
+        ThreadTimelineChart.Lane(
+          label: "\(thread.name) \(thread.tid)", isMain: thread.isMain, start: Double(thread.startNanoseconds),
+          end: Double(thread.endNanoseconds),
+          states: thread.states.compactMap { state in
+            state.nanoseconds.value.map {
+              .init(color: ReportBuilder.color(state.state), name: state.state.rawValue, nanoseconds: Double($0))
+            }
+          },
+          details: ["process \(thread.pid), parent \(thread.parentPID)"]
+            + (thread.exitStatus.map { ["exit status \($0)"] } ?? []))
+      }, wall: Double(timeline.wallNanoseconds))
+    let states = Timeline.ThreadState.allCases
+    let table = Table(
+      columns: [
+        .name("Thread"), Table.Column("Process"), Table.Column("Thread id"), Table.Column("Start"),
+        Table.Column("Life"),
+      ] + states.map { Table.Column(ReportBuilder.capitalized($0.rawValue)) } + [Table.Column("Not accounted")],
+      rows: timeline.threads.prefix(300).map { thread in
+        let times = states.map { state -> Table.Cell in
+          thread.states.first { $0.state == state }.map { .measured($0.nanoseconds, unit: "ns") } ?? .empty
+        }
+        return [
+          .code(thread.name), Table.Cell("\(thread.pid)", sort: Double(thread.pid)),
+          Table.Cell("\(thread.tid)", sort: Double(thread.tid)), .duration(thread.startNanoseconds),
+          .duration(thread.endNanoseconds - thread.startNanoseconds),
+        ] + times + [.duration(thread.unaccountedNanoseconds)]
+      },
+      note: timeline.omittedThreadCount + max(0, timeline.threads.count - 300) > 0
+        ? "\(ReportBuilder.counted(timeline.omittedThreadCount + max(0, timeline.threads.count - 300), "thread")) more are in the totals only."
+        : nil)
+    let all = timeline.threads.count + timeline.omittedThreadCount
+    let title: Prose =
+      "\(ReportBuilder.counted(all, "thread")) in \(ReportBuilder.counted(timeline.processCount, "process", plural: "processes")) over \(NumberFormat.duration(Double(timeline.wallNanoseconds)))"
+    return .figure(
+      ReportDocument.Figure(
+        title: title, drawing: .chart(chart),
+        caption: Prose(
+          "A bar spans a thread’s life. Colours inside show how its time divides, not in which order."
+            + (all > ordered.count ? " The \(ordered.count) longest-lived are drawn." : "")), table: table,
+        provenance: timeline.totals.compactMap(\.nanoseconds.provenance).first))
+  }
+
+  static func color(_ state: Timeline.ThreadState) -> ColorKey {
+    switch state {
+    case .running: .running
+    case .runnable: .runnable
+    case .lock: .blockedLock
+    case .io: .blockedIO
+    case .sleeping: .sleeping
+    case .other: .blockedOther
+    }
+  }
+
+  private static func phrase(_ state: Timeline.ThreadState) -> String {
+    state == .runnable ? "waiting for a CPU" : state.rawValue
+  }
+
+  // MARK: Time series
+
+  var series: ReportDocument.Section? {
+    let plots = characterization.timeline.series.filter { $0.points.count > 1 }
+    guard !plots.isEmpty else { return nil }
+    let end = Double(
+      max(characterization.timeline.wallNanoseconds, plots.flatMap(\.points).map(\.timeNanoseconds).max() ?? 1))
+    return section(
+      "series", "Over time",
+      plots.enumerated().map { index, plot in
+        let known = ReportBuilder.seriesNames[plot.name]
+        let format: ValueFormat = known?.isCount == true ? .decimal : ValueFormat(unit: plot.unit)
+        let label = known?.label ?? plot.name
+        let mean = format.text(plot.mean)
+        let greatest = format.text(plot.maximum)
+        var marks: [LineChart.Level] = []
+        if plot.name == "cpu.use", let threads = number(ofHost: "host.cpu.logical"), plot.maximum > threads * 0.6 {
+          marks = [.init(value: threads, label: "all \(Int(threads)) hardware threads")]
+        }
+        return .figure(
+          ReportDocument.Figure(
+            title: "\(label): \(mean) on average, \(greatest) at most",
+            drawing: .chart(
+              LineChart(
+                summary: "\(label) over time",
+                lines: [
+                  LineChart.Line(
+                    color: .line(index), name: label,
+                    points: plot.points.map { (x: Double($0.timeNanoseconds), y: $0.mean) }, isFilled: true)
+                ], xFormat: .duration, yFormat: format, marks: marks, plotHeight: 110, xDomain: 0...end)),
+            table: Table(
+              columns: [
+                Table.Column("Time"), Table.Column("Mean"), Table.Column("Least"), Table.Column("Greatest"),
+              ],
+              rows: thinned(plot.points, to: 150).map {
+                [
+                  .duration($0.timeNanoseconds), Table.Cell(format.text($0.mean), sort: $0.mean),
+                  Table.Cell(format.text($0.minimum), sort: $0.minimum),
+                  Table.Cell(format.text($0.maximum), sort: $0.maximum),
+                ]
+              }), provenance: plot.provenance))
+      })
+  }
+
+  /// What a series is called, and whether its unit is a plain number.
+  static let seriesNames: [String: (label: String, isCount: Bool)] = [
+    "cpu.use": ("Hardware threads busy", true), "threads": ("Threads", true),
+    "memory.rss": ("Resident memory", false), "io.read": ("Read from storage", false),
+    "io.write": ("Written to storage", false), "context_switches": ("Context switches a second", true),
+  ]
+}
