@@ -45,7 +45,10 @@ var products: [Product] = [
 var targets: [Target] = [
   // C only where Swift can't: each shim has one caller.
   .target(name: "CPerfEvent", cSettings: c),
-  .target(name: "CElfutils", cSettings: c, linkerSettings: [.linkedLibrary("dw"), .linkedLibrary("elf")]),
+  // stdc++ for __cxa_demangle.
+  .target(
+    name: "CElfutils", cSettings: c,
+    linkerSettings: [.linkedLibrary("dw"), .linkedLibrary("elf"), .linkedLibrary("stdc++")]),
   .target(name: "CCeilings", cSettings: c + [.unsafeFlags(["-O3"])]),
   .target(name: "CKernelTrace", cSettings: c),
   .systemLibrary(name: "CPfm", providers: [.apt(["libpfm4-dev"])]),
