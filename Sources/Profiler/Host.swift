@@ -45,7 +45,7 @@ public struct Host: Hashable, Sendable {
         files: .live, environment: environment, architecture: machine,
         hypervisorSignature: hasSignature
           ? String(decoding: signature.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil,
-        pageSize: sysconf(Int32(_SC_PAGESIZE)))
+        pageSize: Int(getpagesize()))
     }
   }
 

@@ -25,7 +25,7 @@ public final class MemoryCollector: Collector {
 
   /// Makes a collector that shares the tree with others.
   public convenience init(tree: ProcessTree) {
-    self.init(tree: tree, files: .live, pageSize: sysconf(Int32(_SC_PAGESIZE)))
+    self.init(tree: tree, files: .live, pageSize: Int(getpagesize()))
   }
 
   init(tree: ProcessTree, files: HostFiles, pageSize: Int) {

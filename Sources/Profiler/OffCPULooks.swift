@@ -5,7 +5,8 @@ import Glibc
 final class ThreadLooks {
   private let files: HostFiles
   private let architecture: String
-  private let ticksPerSecond: UInt64
+  /// `USER_HZ`, the unit of times in `stat`: 100 on every architecture that Swift runs on.
+  private static let ticksPerSecond: UInt64 = 100
   /// Threads looked at in one tick; of more, each tick takes the next ones.
   private static let perTick = 256
   private var offset = 0
@@ -17,10 +18,9 @@ final class ThreadLooks {
     var delay: UInt64
   }
 
-  init(files: HostFiles, architecture: String, ticksPerSecond: UInt64 = UInt64(max(sysconf(Int32(_SC_CLK_TCK)), 1))) {
+  init(files: HostFiles, architecture: String) {
     self.files = files
     self.architecture = architecture
-    self.ticksPerSecond = ticksPerSecond
   }
 
   /// Whether this process has one number here and another one outside (`NSpid` of `proc_pid_status(5)`).
@@ -105,7 +105,7 @@ final class ThreadLooks {
             let status = ProcessStatus(stat: bytes)
           else { continue }
           // The kernel tells the start in hundredths of a second; a thread can't be older than the command.
-          let started = Int64(status.startTicks * 1_000_000_000 / ticksPerSecond) - boottime
+          let started = Int64(status.startTicks * 1_000_000_000 / Self.ticksPerSecond) - boottime
           let start = min(max(UInt64(max(started, 0)), zero), now)
           ledger.add(
             ThreadLedger(

@@ -50,7 +50,7 @@ public final class SeriesCollector: Collector {
   /// Makes a collector that shares the tree with others.
   public convenience init(tree: ProcessTree) {
     self.init(
-      tree: tree, files: .live, pageSize: sysconf(Int32(_SC_PAGESIZE)), openCounters: Self.openInherited,
+      tree: tree, files: .live, pageSize: Int(getpagesize()), openCounters: Self.openInherited,
       processClock: Self.readProcessClock)
   }
 
