@@ -44,6 +44,7 @@ public final class EnergyCollector: Collector {
 
   init(openMeters: @escaping Meters) { self.openMeters = openMeters }
 
+  /// Opens the meters.
   public func prepare(_ target: TargetContext) -> CollectorState {
     switch openMeters() {
     case .success(let (found, method)):
@@ -55,13 +56,16 @@ public final class EnergyCollector: Collector {
     return state
   }
 
+  /// The first reading.
   public func start(monotonicNanoseconds: UInt64) { readAll() }
 
   /// Often enough that no counter wraps around twice: the 32 bits of a package at 61 µJ last for minutes.
   public func tick(monotonicNanoseconds: UInt64) { readAll() }
 
+  /// The last reading.
   public func stop(monotonicNanoseconds: UInt64) { readAll() }
 
+  /// Writes `energy.…`.
   public func write(to transaction: ProfileTransaction, repetition: Int) throws {
     for quantity in quantities { try transaction.quantity(quantity, repetition: repetition) }
   }

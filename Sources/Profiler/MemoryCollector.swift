@@ -34,6 +34,7 @@ public final class MemoryCollector: Collector {
     self.pageSize = pageSize
   }
 
+  /// Needs nothing.
   public func prepare(_ target: TargetContext) -> CollectorState {
     state = CollectorState(
       "memory", .measured,
@@ -41,8 +42,10 @@ public final class MemoryCollector: Collector {
     return state
   }
 
+  /// Nothing is read before the exec: the child is a copy of the profiler until then.
   public func start(monotonicNanoseconds: UInt64) {}
 
+  /// Reads the resident sets.
   public func tick(monotonicNanoseconds now: UInt64) {
     tree.refresh(monotonicNanoseconds: now)
     let living = Array(tree.living)
@@ -59,8 +62,10 @@ public final class MemoryCollector: Collector {
     if mark << 10 > highWater?.bytes ?? 0 { highWater = (mark << 10, "VmHWM") }
   }
 
+  /// A process that ended has no memory any more: there is nothing to read.
   public func stop(monotonicNanoseconds now: UInt64) {}
 
+  /// The kernel's own mark.
   public func targetReaped(_ usage: TargetUsage) {
     // The kernel carries the mark over the exec; what is not above the copy of the profiler that the child was tells
     // only that the command needed no more than that. A page more or less is the copy's own doing.
@@ -71,6 +76,7 @@ public final class MemoryCollector: Collector {
     }
   }
 
+  /// Writes `memory.peak_rss`.
   public func write(to transaction: ProfileTransaction, repetition: Int) throws {
     try transaction.quantity(peak, repetition: repetition)
   }

@@ -75,6 +75,7 @@ public final class OffCPUCollector: Collector, PerfRecordConsumer {
   /// The records, in the order of time.
   public func consume(_ record: PerfRecord) { ledger.consume(record) }
 
+  /// Finds out which step can be taken, from what the source got.
   public func prepare(_ target: TargetContext) -> CollectorState {
     pid = target.pid
     tree.follow(pid)
@@ -119,12 +120,14 @@ public final class OffCPUCollector: Collector, PerfRecordConsumer {
     return state
   }
 
+  /// The first thread runs from here on.
   public func start(monotonicNanoseconds: UInt64) {
     zero = monotonicNanoseconds
     now = zero
     if step != .accounting { ledger.begin(pid: pid, name: "", at: zero) }
   }
 
+  /// Reads what the records do not tell.
   public func tick(monotonicNanoseconds time: UInt64) {
     now = time
     tree.refresh(monotonicNanoseconds: time)
@@ -138,6 +141,7 @@ public final class OffCPUCollector: Collector, PerfRecordConsumer {
     finished += ledger.takeEnded()
   }
 
+  /// Books what still lives, and notes what was lost.
   public func stop(monotonicNanoseconds time: UInt64) {
     now = time
     tree.refresh(monotonicNanoseconds: time)
@@ -154,10 +158,12 @@ public final class OffCPUCollector: Collector, PerfRecordConsumer {
     }
   }
 
+  /// The exit status of the command.
   public func targetReaped(_ usage: TargetUsage) {
     if let status = usage.exitStatus { exitStatus[pid] = status }
   }
 
+  /// Writes the rows of the threads that are new or still change.
   public func write(to transaction: ProfileTransaction, repetition: Int) throws {
     resolveStacks()
     for row in rows() { try transaction.thread(row, repetition: repetition) }

@@ -65,6 +65,7 @@ public final class SeriesCollector: Collector {
     self.processClock = processClock
   }
 
+  /// Opens the counters on the suspended child.
   public func prepare(_ target: TargetContext) -> CollectorState {
     tree.follow(target.pid)
     (cpuCounter, switchCounter) = openCounters(target.pid)
@@ -84,11 +85,13 @@ public final class SeriesCollector: Collector {
     return state
   }
 
+  /// Time zero of the points.
   public func start(monotonicNanoseconds: UInt64) {
     start = monotonicNanoseconds
     last = Reading(time: start, cpu: 0, switches: 0, traffic: .init())
   }
 
+  /// Takes a point of every series.
   public func tick(monotonicNanoseconds now: UInt64) {
     tree.refresh(monotonicNanoseconds: now)
     append("threads", Double(tree.living.reduce(0) { $0 + $1.threads }), now)
@@ -96,6 +99,7 @@ public final class SeriesCollector: Collector {
     readRates(now)
   }
 
+  /// Takes a last point of the rates.
   public func stop(monotonicNanoseconds now: UInt64) {
     tree.refresh(monotonicNanoseconds: now)
     // What remains since the last tick; too short an interval says nothing.
@@ -103,6 +107,7 @@ public final class SeriesCollector: Collector {
     readRates(now)
   }
 
+  /// Writes the points since the last write.
   public func write(to transaction: ProfileTransaction, repetition: Int) throws {
     if !isDescribed {
       for series in descriptions { try transaction.series(series) }
