@@ -88,7 +88,8 @@ var targets: [Target] = [
   .testTarget(name: "ProfilerTests", dependencies: ["Profiler"], swiftSettings: swift),
   .testTarget(name: "AnalysisTests", dependencies: ["Analysis"], swiftSettings: swift),
   .testTarget(name: "ReportTests", dependencies: ["Report"], swiftSettings: swift),
-  .testTarget(name: "KiviatTests", dependencies: ["ProfileModel"], swiftSettings: swift),
+  // End to end: these run the built programs.
+  .testTarget(name: "KiviatTests", dependencies: ["ProfileModel", "kiviat"], swiftSettings: swift),
 ]
 
 if let torch = LibTorch.find() {

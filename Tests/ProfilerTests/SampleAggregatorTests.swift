@@ -231,6 +231,31 @@ private let guestMarker = UInt64(bitPattern: -2560)
     #expect(aggregator.state.method.contains("CPU time divided by the samples"))
   }
 
+  @Test func rowsOfAFailedWriteAreWrittenAgain() throws {
+    struct DiskFull: Error {}
+    let aggregator = aggregator()
+    let writer = try writer()
+    aggregator.consume(map(pid, "/x/prog"))
+    aggregator.consume(sample([userMarker, 0x10_0040, 0x10_0101]))
+    try writer.write { try aggregator.write(to: $0, repetition: 0) }
+    aggregator.consume(sample([userMarker, 0x10_0050, 0x10_0101]))
+    for _ in 0..<2 {
+      #expect(throws: DiskFull.self) {
+        try writer.write {
+          try aggregator.write(to: $0, repetition: 0)
+          throw DiskFull()
+        }
+      }
+    }
+    aggregator.consume(sample([userMarker, 0x10_0060, 0x10_0101]))
+    try writer.write { try aggregator.write(to: $0, repetition: 0) }
+    let profile = try Profile(contentsOf: writer.path)
+    #expect(
+      Set(profile.repetitions[0].samples.map { names(profile, $0) }) == [
+        ["prog+0x40", "prog+0x100"], ["prog+0x50", "prog+0x100"], ["prog+0x60", "prog+0x100"],
+      ])
+  }
+
   @Test func whatIsNotSampledIsNotZero() throws {
     source.samplingState = CollectorState("sampling", .unavailable, reason: "refused", remedy: "be root")
     let aggregator = aggregator()
