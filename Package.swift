@@ -45,7 +45,10 @@ var products: [Product] = [
 var targets: [Target] = [
   // C only where Swift can't: each shim has one caller.
   .target(name: "CPerfEvent", cSettings: c),
-  .target(name: "CElfutils", cSettings: c, linkerSettings: [.linkedLibrary("dw"), .linkedLibrary("elf")]),
+  // stdc++ for __cxa_demangle.
+  .target(
+    name: "CElfutils", cSettings: c,
+    linkerSettings: [.linkedLibrary("dw"), .linkedLibrary("elf"), .linkedLibrary("stdc++")]),
   .target(name: "CCeilings", cSettings: c + [.unsafeFlags(["-O3"])]),
   .target(name: "CKernelTrace", cSettings: c),
   .systemLibrary(name: "CPfm", providers: [.apt(["libpfm4-dev"])]),
@@ -89,7 +92,8 @@ var targets: [Target] = [
   .testTarget(name: "ProfilerTests", dependencies: ["Profiler"], swiftSettings: swift),
   .testTarget(name: "AnalysisTests", dependencies: ["Analysis"], swiftSettings: swift),
   .testTarget(name: "ReportTests", dependencies: ["Report"], swiftSettings: swift),
-  .testTarget(name: "KiviatTests", dependencies: ["ProfileModel"], swiftSettings: swift),
+  // End to end: these run the built programs.
+  .testTarget(name: "KiviatTests", dependencies: ["ProfileModel", "kiviat"], swiftSettings: swift),
 ]
 
 if let torch = LibTorch.find() {

@@ -7,6 +7,7 @@ import GRDB
 public final class ProfileWriter {
   private let queue: DatabaseQueue
   private let lock: Int32
+  private var commits = 0
   /// Where the file is.
   public let path: String
 
@@ -53,9 +54,10 @@ public final class ProfileWriter {
   public func write(_ body: (ProfileTransaction) throws -> Void) throws {
     do {
       try queue.inTransaction { db in
-        try body(ProfileTransaction(db: db))
+        try body(ProfileTransaction(db: db, commitsBefore: commits))
         return .commit
       }
+      commits += 1
     } catch let error as DatabaseError {
       throw ProfileError.notWritable(path: path, detail: error.message ?? "\(error.resultCode)")
     }
@@ -69,6 +71,9 @@ public final class ProfileWriter {
 /// The tables of a profile, open for writing. Writing a row whose key is there replaces it.
 public struct ProfileTransaction {
   fileprivate let db: Database
+  /// How many transactions of the writer got through before this one. Who writes only what changed knows by it whether
+  /// the last change is in the file.
+  public let commitsBefore: Int
 
   private func run(_ sql: String, _ arguments: StatementArguments) throws {
     try db.cachedStatement(sql: sql).execute(arguments: arguments)

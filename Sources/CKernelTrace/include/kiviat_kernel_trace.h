@@ -85,8 +85,7 @@ typedef struct {
   uint64_t position;
   /// Operations that found no room for an entry of their own.
   uint64_t overflowed;
-  uint64_t ops;
-  uint64_t padding[3];
+  uint64_t padding[4];
 } kiviat_trace_thread;
 
 typedef struct {

@@ -15,7 +15,7 @@ public enum Mode: String, Sendable, CaseIterable, Codable {
 }
 
 /// When a model is good enough.
-public struct QualityTarget: Sendable, Equatable {
+public struct QualityTarget: Sendable, Equatable, Codable {
   /// `top-1 accuracy`, `HR@10` …
   public var metric: String
   /// The value to reach, in the metric's unit.
@@ -35,7 +35,7 @@ public struct QualityTarget: Sendable, Equatable {
 }
 
 /// What a scale settles.
-public struct ScaleInfo: Sendable {
+public struct ScaleInfo: Sendable, Codable {
   public var target: QualityTarget
   public var batchSize: Int
   /// Where training ends when the target is not reached.
@@ -56,7 +56,7 @@ public struct ScaleInfo: Sendable {
 }
 
 /// What `kiviat list benchmarks` tells.
-public struct BenchmarkInfo: Sendable {
+public struct BenchmarkInfo: Sendable, Codable {
   /// `DC-AI-C1`.
   public var id: String
   /// `image-classification`: what one types.
@@ -159,6 +159,10 @@ public struct TrainingStage {
   public var evaluate: () throws -> Double
   /// Called before each epoch, with its number.
   public var willBeginEpoch: (Int) throws -> Void = { _ in }
+  /// Further measures of the last evaluation, beside the one that decides: `NDCG@10` …
+  public var measures: () -> [(name: String, value: Double)] = { [] }
+  /// What the user must know and has not been told yet, such as images that could not be read. Asked after each epoch.
+  public var newWarnings: () -> [String] = { [] }
 
   /// Makes a stage.
   public init(

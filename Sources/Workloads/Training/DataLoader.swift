@@ -47,7 +47,7 @@ public struct DataLoader: Sendable {
     var order = Array(0..<dataset.count)
     if isShuffled {
       var random = SeededRandom(seed, epoch, -1)
-      order.shuffle(using: &random)
+      random.shuffle(&order)
     }
     return order
   }
