@@ -23,6 +23,8 @@ struct ColorKey: Hashable, Sendable {
   static let sleeping = ColorKey(name: "t-sleeping")
   static let blockedOther = ColorKey(name: "t-other")
   static let unknown = ColorKey(name: "t-unknown")
+  /// Neutral tones for things that have no colour of their own, such as libraries, alternating in lightness.
+  static func neutral(_ index: Int) -> ColorKey { ColorKey(name: "n-\(index % 4)") }
 
   static func phase(_ phase: KernelRecord.Phase) -> ColorKey { ColorKey(name: "p-\(phase)") }
 }
@@ -51,8 +53,8 @@ enum Palette {
     (.category(.random), 0xB8923A, 0xD8B766),
     (.category(.sort), 0x2C7A88, 0x5CB5C4),
     (.category(.communication), 0xA0522D, 0xCF8A64),
-    (.category(.allocation), 0x8C97A3, 0x8794A1),
-    (.category(.framework), 0xB9C1CA, 0x66717E),
+    (.category(.allocation), 0x97A2AE, 0x8C99A6),
+    (.category(.framework), 0xB9C1CA, 0x616C79),
     (.category(.uncategorized), 0x5F6770, 0xA3ABB4),
     (.outsideKernels, 0xD8DDE3, 0x3D4650),
     (.running, 0x0F8A6D, 0x2FB591),
@@ -60,8 +62,12 @@ enum Palette {
     (.blockedLock, 0xC2412D, 0xEA7561),
     (.blockedIO, 0x6352B3, 0x9B8DE6),
     (.sleeping, 0xCBD2DA, 0x4A5561),
-    (.blockedOther, 0x8C97A3, 0x8794A1),
+    (.blockedOther, 0x97A2AE, 0x8C99A6),
     (.unknown, 0xE3E7EB, 0x333B44),
+    (.neutral(0), 0x5A7A99, 0x7E9DBD),
+    (.neutral(1), 0xA9BACB, 0x566E86),
+    (.neutral(2), 0x7C96AE, 0x9DB6CF),
+    (.neutral(3), 0xC6D2DD, 0x43566A),
     (.line(0), 0x2B6CB0, 0x5596DB),
     (.line(1), 0xD9730D, 0xF0934A),
     (.line(2), 0x0F8A6D, 0x2FB591),
@@ -72,13 +78,13 @@ enum Palette {
     (.frame(.kernel), 0xC2412D, 0xEA7561),
     (.frame(.inlined), 0x6DB9E0, 0x9AD3EF),
     (.frame(.jit), 0xD9730D, 0xF0934A),
-    (.frame(.unknown), 0x8C97A3, 0x8794A1),
+    (.frame(.unknown), 0x97A2AE, 0x8C99A6),
     (.phase(.forward), 0x2B6CB0, 0x5596DB),
     (.phase(.backward), 0xD9730D, 0xF0934A),
     (.phase(.optimizer), 0x4A7A2B, 0x86BB60),
     (.phase(.data), 0x7D6142, 0xB39370),
     (.phase(.evaluation), 0xB5489A, 0xDB7CC2),
-    (.phase(.other), 0x8C97A3, 0x8794A1),
+    (.phase(.other), 0x97A2AE, 0x8C99A6),
   ]
 
   /// The style sheet's part that defines the colours.

@@ -26,16 +26,21 @@ struct StackedBarChart: Chart {
   var isShareOfRow = true
   /// Whether segments carry their share; off where a bar has but one.
   var labelsSegments = true
+  /// Rows whose colours the legend explains, where others only have labels; all when not given.
+  var legendRows: Int?
 
   var legend: [LegendItem] {
     var totals: [LegendItem: Double] = [:]
     var order: [LegendItem] = []
-    for segment in rows.flatMap(\.segments) where segment.value > 0 {
+    for segment in rows.prefix(legendRows ?? rows.count).flatMap(\.segments) where segment.value > 0 {
       let item = LegendItem(color: segment.color, text: segment.name)
       if totals[item] == nil { order.append(item) }
       totals[item, default: 0] += segment.value
     }
-    return order
+    return order.enumerated().sorted { first, second in
+      let (one, two) = (totals[first.element] ?? 0, totals[second.element] ?? 0)
+      return one != two ? one > two : first.offset < second.offset
+    }.map(\.element)
   }
 
   /// Where the bars are: shared by the drawing and its tests.

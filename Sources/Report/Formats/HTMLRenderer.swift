@@ -4,7 +4,7 @@ import ProfileModel
 /// Writes a document as one HTML file: style sheet, script and charts inside, nothing loaded from anywhere.
 struct HTMLRenderer {
   /// Units for a chart on a wide page, and on a phone.
-  static let wide = 880.0
+  static let wide = 960.0
   static let narrow = 358.0
 
   /// Several documents (profiles) follow each other on one page.
@@ -122,7 +122,7 @@ struct HTMLRenderer {
       let title: HTML = hint.isEmpty ? "" : " title='\(HTML.lines(hint))'"
       let mark: HTML = cell.provenance.map { "<sup class='pv'>\($0.source.mark)</sup>" } ?? ""
       return """
-        <div class='figure-card'\(title)><dt>\(figure.label)</dt>\
+        <div class='figure-card'\(title)><dt>\(ReportBuilder.capitalized(figure.label))</dt>\
         <dd\(cell.unavailable == nil ? "" : " class='none'" as HTML)>\(HTMLTable.split(cell.text))\(mark)</dd>\
         \(figure.spark?.svg())</div>
         """
