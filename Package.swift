@@ -45,7 +45,10 @@ var products: [Product] = [
 var targets: [Target] = [
   // C only where Swift can't: each shim has one caller.
   .target(name: "CPerfEvent", cSettings: c),
-  .target(name: "CElfutils", cSettings: c, linkerSettings: [.linkedLibrary("dw"), .linkedLibrary("elf")]),
+  // stdc++ for __cxa_demangle.
+  .target(
+    name: "CElfutils", cSettings: c,
+    linkerSettings: [.linkedLibrary("dw"), .linkedLibrary("elf"), .linkedLibrary("stdc++")]),
   .target(name: "CCeilings", cSettings: c + [.unsafeFlags(["-O3"])]),
   .target(name: "CKernelTrace", cSettings: c),
   .systemLibrary(name: "CPfm", providers: [.apt(["libpfm4-dev"])]),
@@ -80,7 +83,8 @@ var targets: [Target] = [
     name: "SessionDriver", dependencies: ["Profiler"], path: "Tests/SessionDriver", swiftSettings: swift),
 
   .testTarget(
-    name: "ProfileModelTests", dependencies: ["ProfileModel"], exclude: ["Fixtures"], swiftSettings: swift),
+    name: "ProfileModelTests", dependencies: ["ProfileModel", .product(name: "GRDB", package: "GRDB.swift")],
+    exclude: ["Fixtures"], swiftSettings: swift),
   .testTarget(name: "ProfilerTests", dependencies: ["Profiler"], swiftSettings: swift),
   .testTarget(name: "AnalysisTests", dependencies: ["Analysis"], swiftSettings: swift),
   .testTarget(name: "ReportTests", dependencies: ["Report"], swiftSettings: swift),

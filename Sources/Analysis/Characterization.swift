@@ -99,7 +99,10 @@ extension Characterization {
     flameGraph = FlameGraph.of(tree, run)
     notMeasured = NotMeasured.of(run)
     profilerCost = ProfilerCost.of(run)
-    host = profile.host
+    host = profile.host.map { quantity in
+      guard case .number(let number)? = quantity.value.value, !number.isFinite else { return quantity }
+      return Quantity(quantity.name, unit: quantity.unit, .unavailable(Unavailable("not a number in this profile")))
+    }
     notes = run.data.notes
     limits = LimitedBy.of(
       LimitFacts(

@@ -127,7 +127,7 @@ extension RepetitionStatistics {
     let few = Unavailable("\(values.count) of the repetitions have it", remedy: "kiviat profile -r 5")
     let population = Statistics.coefficientOfVariation(values, ddof: 0)
     let sample = Statistics.coefficientOfVariation(values, ddof: 1)
-    let zeroMean = Unavailable("the mean is zero")
+    let zeroMean = Unavailable("the mean is zero, or the values are beyond arithmetic")
     let least = values.min() ?? 0
     let isConstant = values.allSatisfy { $0 == least }
     var populationCV: Measured<Double> = .unavailable(values.count < 2 ? few : zeroMean)

@@ -72,8 +72,13 @@ struct Run {
     return .combine(number("cpu.user"), number("cpu.system"), detail: "user + system CPU time") { $0 + $1 }
   }
 
-  /// Hardware threads of the host.
-  var hardwareThreads: Measured<Double> { hostNumber("host.cpu.logical") }
+  /// Hardware threads that the target could use: those it is allowed on, within the container's limit.
+  var hardwareThreads: Measured<Double> {
+    let allowed = hostNumber("host.cpu.available")
+    let threads = allowed.value == nil ? hostNumber("host.cpu.logical") : allowed
+    guard let limit = hostNumber("host.cpu.limit").value, limit > 0 else { return threads }
+    return threads.map { Swift.min($0, limit) }
+  }
 
   /// The kernels of the thread that trains.
   var mainKernels: [KernelRecord] { data.kernels.filter { $0.thread == Self.mainThread } }

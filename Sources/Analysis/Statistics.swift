@@ -61,7 +61,7 @@ public struct Percentiles: Codable, Sendable, Equatable {
   }
 }
 
-/// Textbook statistics, checked against SciPy and closed forms (`Tests/AnalysisTests/Reference/statistics.py`).
+/// Textbook statistics, checked against SciPy and closed forms (`Tests/Reference/statistics.py`).
 enum Statistics {
   static func mean(_ values: [Double]) -> Double {
     values.isEmpty ? .nan : values.reduce(0, +) / Double(values.count)
@@ -84,7 +84,8 @@ enum Statistics {
     let mean = mean(values)
     guard mean != 0, mean.isFinite else { return nil }
     let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-    return (squares / Double(values.count - ddof)).squareRoot() / abs(mean)
+    let result = (squares / Double(values.count - ddof)).squareRoot() / abs(mean)
+    return result.isFinite ? result : nil
   }
 
   /// Distribution-free interval of a quantile: the number of values below it is binomial(n, p), so order statistics

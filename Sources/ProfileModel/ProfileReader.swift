@@ -2,206 +2,331 @@
 import Foundation
 import GRDB
 
+extension Profile {
+  /// Reads a profile file. A profile left by a killed writer is read up to its last commit.
+  ///
+  /// - Throws: `ProfileError`, never anything else.
+  public init(contentsOf path: String) throws {
+    try Self.check(path)
+    do {
+      self = try Self.open(path).read { db in
+        let version = try Int32.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+        guard version <= ProfileSchema.version else { throw ProfileError.fromTheFuture(path: path, version: version) }
+        guard version > 0 else {
+          throw ProfileError.damaged(path: path, detail: "it has no layout version")
+        }
+        // Only now: the first read has rolled a journal back, and our lock keeps the file as it is.
+        try Self.checkLength(path)
+        return try ProfileReader(db, version: version).profile
+      }
+    } catch let error as ProfileFields.Damage {
+      throw ProfileError.damaged(path: path, detail: error.description)
+    } catch let error as DatabaseError {
+      switch error.resultCode {
+      case .SQLITE_BUSY, .SQLITE_LOCKED: throw ProfileError.inUse(path: path)
+      default: throw ProfileError.damaged(path: path, detail: error.message ?? "\(error.resultCode)")
+      }
+    }
+  }
+
+  /// Tells what isn't a profile from what is, before SQLite sees it.
+  private static func check(_ path: String) throws {
+    // O_NONBLOCK: a FIFO without a writer would keep us waiting.
+    let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else {
+      throw errno == ENOENT
+        ? ProfileError.notFound(path: path)
+        : ProfileError.notReadable(path: path, detail: String(cString: strerror(errno)))
+    }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else {
+      throw ProfileError.notReadable(path: path, detail: String(cString: strerror(errno)))
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      let kind = status.st_mode & S_IFMT == S_IFDIR ? "it is a directory" : "it is not a regular file"
+      throw ProfileError.notReadable(path: path, detail: kind)
+    }
+    guard ProfileFileHeader(descriptor: descriptor)?.isProfile == true else {
+      throw ProfileError.notAProfile(path: path)
+    }
+  }
+
+  /// A copy cut short: SQLite would take the missing end of the last page for zeros.
+  private static func checkLength(_ path: String) throws {
+    let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, let length = ProfileFileHeader(descriptor: descriptor)?.length else {
+      return
+    }
+    guard Int64(status.st_size) >= length else {
+      throw ProfileError.damaged(path: path, detail: "cut short: \(status.st_size) of \(length) bytes are there")
+    }
+  }
+
+  /// Read-write where a journal was left behind: SQLite must roll it back before anyone can read.
+  private static func open(_ path: String) throws -> DatabaseQueue {
+    var configuration = Configuration()
+    configuration.busyMode = .timeout(5)
+    configuration.prepareDatabase { db in
+      // The file is untrusted: nothing in its schema may run a function, and cells are checked for their size.
+      try db.execute(sql: "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0")
+    }
+    if access(path + "-journal", F_OK) == 0 {
+      guard access(path, W_OK) == 0 else {
+        throw ProfileError.notReadable(
+          path: path,
+          detail: "its writer was killed, and a journal beside it must be rolled back: copy both to a folder "
+            + "of yours")
+      }
+      return try DatabaseQueue(path: path, configuration: configuration)
+    }
+    configuration.readonly = true
+    return try DatabaseQueue(path: path, configuration: configuration)
+  }
+}
+
 /// The first bytes of an SQLite file: enough to tell a profile from anything else without opening it.
 struct ProfileFileHeader {
   let isSQLite: Bool
   let isProfile: Bool
+  /// How long the file should be, in bytes, when the header says it.
+  let length: Int64?
 
   init?(descriptor: Int32) {
     var bytes = [UInt8](repeating: 0, count: 100)
     let count = pread(descriptor, &bytes, 100, 0)
     guard count >= 0 else { return nil }
     isSQLite = count == 100 && bytes.starts(with: Array("SQLite format 3\0".utf8))
-    // SQLite keeps the application id big-endian at offset 68 (file format, section 1.3).
-    let id = bytes[68..<72].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-    isProfile = isSQLite && id == UInt32(bitPattern: ProfileSchema.applicationID)
+    // Offsets of big-endian numbers: SQLite's file format, section 1.3.
+    func number(_ range: Range<Int>) -> UInt32 { bytes[range].reduce(0) { $0 << 8 | UInt32($1) } }
+    isProfile = isSQLite && number(68..<72) == UInt32(bitPattern: ProfileSchema.applicationID)
+    let pageSize = number(16..<18) == 1 ? 65536 : number(16..<18)
+    // The page count holds when it was written together with the last change.
+    length = number(24..<28) == number(92..<96) ? Int64(pageSize) * Int64(number(28..<32)) : nil
   }
 }
 
-extension Profile {
-  /// Reads a profile file.
-  ///
-  /// - Throws: `ProfileError`.
-  public init(contentsOf path: String) throws {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      throw errno == ENOENT
-        ? ProfileError.notFound(path: path)
-        : ProfileError.notReadable(path: path, detail: String(cString: strerror(errno)))
-    }
-    var status = stat()
-    fstat(descriptor, &status)
-    let header = ProfileFileHeader(descriptor: descriptor)
-    close(descriptor)
-    guard status.st_mode & S_IFMT != S_IFDIR else {
-      throw ProfileError.notReadable(path: path, detail: "it is a directory")
-    }
-    guard header?.isProfile == true else { throw ProfileError.notAProfile(path: path) }
-    do {
-      self = try ProfileFile.open(path).read { db in
-        let version = try Int32.fetchOne(db, sql: "PRAGMA user_version") ?? 0
-        guard version <= ProfileSchema.version else { throw ProfileError.fromTheFuture(path: path, version: version) }
-        return try Profile(version: version, db)
-      }
-    } catch let error as DatabaseError {
-      throw ProfileError.damaged(path: path, detail: error.message ?? "\(error.resultCode)")
+/// Reads all tables.
+private struct ProfileReader {
+  private(set) var profile: Profile
+  private var repetitions: [Int: RepetitionData] = [:]
+
+  /// A later version's columns are read here by `version`; a table that an older one lacks stays empty.
+  init(_ db: Database, version: Int32) throws {
+    profile = Profile(schemaVersion: version)
+    try Self.checkTables(db)
+    try readRun(db)
+    try readTotals(db)
+    try readSamples(db)
+    try readKernels(db)
+    try readWorkloadLog(db)
+    profile.repetitions = repetitions.values.sorted { $0.repetition.index < $1.repetition.index }
+  }
+
+  /// What stands under our names must be tables: a view could compute for ever.
+  private static func checkTables(_ db: Database) throws {
+    let real = try Set(String.fetchAll(db, sql: "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0"))
+    let missing = Set(ProfileSchema.tables).subtracting(real)
+    guard missing.isEmpty else {
+      throw ProfileFields.Damage(description: "it lacks table \(missing.sorted().joined(separator: ", "))")
     }
   }
 
-  private init(version: Int32, _ db: Database) throws {
-    self.init(schemaVersion: version)
-    for row in try Row.fetchAll(db, sql: "SELECT name, value FROM setting") { settings[row[0]] = row[1] }
-    var data: [Int: RepetitionData] = [:]
-    for row in try Row.fetchAll(db, sql: "SELECT * FROM repetition ORDER BY idx") {
-      let repetition = Repetition(
-        index: row["idx"], startedAtUnixNanoseconds: row["started_at_unix_ns"],
-        startMonotonicNanoseconds: row["start_monotonic_ns"], wallNanoseconds: row["wall_ns"],
-        state: Repetition.State(rawValue: row["state"]) ?? .running, exitStatus: row["exit_status"],
-        signal: row["signal"])
-      data[repetition.index] = RepetitionData(repetition: repetition)
+  private func each(
+    _ db: Database, _ columns: String, from table: String, where condition: String = "TRUE", order: String,
+    _ body: (inout ProfileFields) throws -> Void
+  ) throws {
+    let rows = try Row.fetchCursor(db, sql: "SELECT \(columns) FROM \(table) WHERE \(condition) ORDER BY \(order)")
+    while let row = try rows.next() {
+      var fields = ProfileFields(row, table: table)
+      try body(&fields)
     }
-    func each(_ table: String, order: String, _ body: (Row, inout RepetitionData) -> Void) throws {
-      let rows = try Row.fetchCursor(db, sql: "SELECT * FROM \(table) ORDER BY repetition, \(order)")
-      while let row = try rows.next() {
-        let index: Int = row["repetition"]
-        guard data[index] != nil else { continue }
-        body(row, &data[index]!)
+  }
+
+  /// Rows that belong to a repetition. Those of none are left out: their repetition was never committed.
+  private mutating func eachOfRepetition(
+    _ db: Database, _ columns: String, from table: String, order: String,
+    _ body: (inout ProfileFields, inout RepetitionData) throws -> Void
+  ) throws {
+    let rows = try Row.fetchCursor(
+      db, sql: "SELECT repetition, \(columns) FROM \(table) ORDER BY repetition, \(order)")
+    // Rows come by repetition: hold the current one out of the dictionary, so that its arrays grow in place.
+    var current: (index: Int, data: RepetitionData)?
+    func store(_ repetitions: inout [Int: RepetitionData]) {
+      if let current { repetitions[current.index] = current.data }
+    }
+    while let row = try rows.next() {
+      var fields = ProfileFields(row, table: table)
+      let index: Int = try fields.integer()
+      if current?.index != index {
+        store(&repetitions)
+        current = repetitions.removeValue(forKey: index).map { (index, $0) }
       }
+      if current != nil { try body(&fields, &current!.data) }
     }
-    for row in try Row.fetchAll(db, sql: "SELECT * FROM quantity WHERE repetition = -1 ORDER BY name") {
-      host.append(Self.quantity(row))
+    store(&repetitions)
+  }
+
+  private mutating func readRun(_ db: Database) throws {
+    var settings: [String: String] = [:]
+    try each(db, "name, value", from: "setting", order: "name") { settings[try $0.text()] = try $0.text() }
+    profile.settings = settings
+    var found: [Int: RepetitionData] = [:]
+    try each(
+      db, "idx, started_at_unix_ns, start_monotonic_ns, wall_ns, state, exit_status, signal", from: "repetition",
+      order: "idx"
+    ) { f in
+      let repetition = Repetition(
+        index: try f.integer(), startedAtUnixNanoseconds: try f.integer(), startMonotonicNanoseconds: try f.integer(),
+        wallNanoseconds: try f.integer(), state: try f.name(or: .running), exitStatus: try f.integerOrNil(),
+        signal: try f.integerOrNil())
+      found[repetition.index] = RepetitionData(repetition: repetition)
     }
-    try each("quantity", order: "name") { $1.quantities.append(Self.quantity($0)) }
-    try each("collector", order: "name") { row, data in
+    repetitions = found
+    try eachOfRepetition(db, "name, outcome, method, reason, remedy", from: "collector", order: "name") { f, data in
       data.collectors.append(
         CollectorState(
-          row["name"], CollectorState.Outcome(rawValue: row["outcome"]) ?? .unavailable, method: row["method"],
-          reason: row["reason"], remedy: row["remedy"]))
+          try f.text(), try f.name(or: .unavailable), method: try f.text(), reason: try f.textOrNil(),
+          remedy: try f.textOrNil()))
     }
-    try each("counter", order: "position") { row, data in
-      data.counters.append(
-        CounterTotal(
-          event: row["event"], unit: row["unit"], group: row["event_group"],
-          value: Self.measured(row["value"] as Double?, row), enabledNanoseconds: row["enabled_ns"],
-          runningNanoseconds: row["running_ns"]))
+    try eachOfRepetition(db, "level, message", from: "note", order: "position") { f, data in
+      data.notes.append(Note(try f.name(or: .info), try f.text()))
     }
-    for row in try Row.fetchAll(db, sql: "SELECT * FROM series ORDER BY name") {
-      series.append(Series(name: row["name"], unit: row["unit"], provenance: Self.provenance(row)))
+    try eachOfRepetition(
+      db,
+      """
+      pid, tid, parent_pid, name, start_ns, end_ns, running_ns, runnable_ns, blocked_lock_ns, blocked_io_ns, sleeping_ns,
+      blocked_other_ns, exit_status
+      """, from: "thread", order: "start_ns, pid, tid"
+    ) { f, data in
+      var thread = ThreadRecord(
+        pid: try f.integer(), tid: try f.integer(), parentPID: try f.integer(), name: try f.text(),
+        startNanoseconds: try f.integer(), endNanoseconds: try f.integer())
+      thread.runningNanoseconds = try f.integerOrNil()
+      thread.runnableNanoseconds = try f.integerOrNil()
+      thread.blockedLockNanoseconds = try f.integerOrNil()
+      thread.blockedIONanoseconds = try f.integerOrNil()
+      thread.sleepingNanoseconds = try f.integerOrNil()
+      thread.blockedOtherNanoseconds = try f.integerOrNil()
+      thread.exitStatus = try f.integerOrNil()
+      data.threads.append(thread)
     }
-    try each("point", order: "series, time_ns") { row, data in
-      data.points.append(SeriesPoint(series: row["series"], timeNanoseconds: row["time_ns"], value: row["value"]))
+  }
+
+  private mutating func readTotals(_ db: Database) throws {
+    func quantity(_ f: inout ProfileFields) throws -> Quantity {
+      let (name, unit, value) = (try f.text(), try f.text(), try f.quantityValue())
+      return Quantity(name, unit: unit, try f.measured(value, notANumber: .number(.nan)))
     }
-    try each("thread", order: "start_ns, pid, tid") { row, data in data.threads.append(Self.thread(row)) }
-    try each("sample", order: "stack, pid, tid, kernel") { row, data in
-      let kernel: Int64 = row["kernel"]
-      data.samples.append(
-        SampleTotal(
-          stack: row["stack"], pid: row["pid"], tid: row["tid"], kernel: kernel < 0 ? nil : kernel,
-          samples: row["samples"], weightNanoseconds: row["weight_ns"]))
+    let provenance = "source, running_fraction, detail, reason, remedy"
+    let quantityColumns = "name, unit, value, \(provenance)"
+    var host: [Quantity] = []
+    try each(
+      db, quantityColumns, from: "quantity", where: "repetition = \(ProfileSchema.hostRepetition)", order: "name"
+    ) { host.append(try quantity(&$0)) }
+    profile.host = host
+    try eachOfRepetition(db, quantityColumns, from: "quantity", order: "name") { f, data in
+      data.quantities.append(try quantity(&f))
     }
-    try each("kernel", order: "id") { row, data in data.kernels.append(Self.kernel(row)) }
-    try each("training_step", order: "step") { row, data in
+    try eachOfRepetition(
+      db, "event, unit, event_group, enabled_ns, running_ns, value, \(provenance)", from: "counter", order: "position"
+    ) { f, data in
+      var total = CounterTotal(
+        event: try f.text(), unit: try f.text(), group: try f.integerOrNil(), value: .init(0, .derived),
+        enabledNanoseconds: try f.integer(), runningNanoseconds: try f.integer())
+      let value = try f.realOrNil()
+      total.value = try f.measured(value, notANumber: .nan)
+      data.counters.append(total)
+    }
+    var series: [Series] = []
+    try each(db, "name, unit, source, running_fraction, detail", from: "series", order: "name") { f in
+      let (name, unit, source) = (try f.text(), try f.text(), try f.textOrNil())
+      series.append(
+        Series(
+          name: name, unit: unit,
+          provenance: Provenance(
+            source.flatMap(Provenance.Source.init) ?? .derived, runningFraction: try f.realOrNil(),
+            detail: try f.textOrNil())))
+    }
+    profile.series = series
+    try eachOfRepetition(db, "series, time_ns, value", from: "point", order: "series, time_ns") { f, data in
+      data.points.append(SeriesPoint(series: try f.text(), timeNanoseconds: try f.integer(), value: try f.real()))
+    }
+  }
+
+  private mutating func readSamples(_ db: Database) throws {
+    try eachOfRepetition(
+      db, "stack, pid, tid, kernel, samples, weight_ns", from: "sample", order: "stack, pid, tid, kernel"
+    ) { f, data in
+      var sample = SampleTotal(
+        stack: try f.integer(), pid: try f.integer(), tid: try f.integer(), kernel: try f.integer(),
+        samples: try f.integer(), weightNanoseconds: try f.integer())
+      if sample.kernel == ProfileSchema.noKernel { sample.kernel = nil }
+      data.samples.append(sample)
+    }
+    var frames: [Int64: Frame] = [:]
+    try each(db, "id, function, module, file, line, kind", from: "frame", order: "id") { f in
+      frames[try f.integer()] = Frame(
+        function: try f.text(), module: try f.text(), file: try f.textOrNil(), line: try f.integerOrNil(),
+        kind: try f.name(or: .unknown))
+    }
+    profile.frames = frames
+    var stacks: [Int64: StackNode] = [:]
+    try each(db, "id, parent, frame", from: "stack", order: "id") { f in
+      stacks[try f.integer()] = StackNode(parent: try f.integerOrNil(), frame: try f.integer())
+    }
+    profile.stacks = stacks
+  }
+
+  private mutating func readKernels(_ db: Database) throws {
+    try eachOfRepetition(
+      db,
+      """
+      id, name, category, phase, module_path, thread, shapes, types, calls, total_ns, self_ns, cpu_ns, cpu_source,
+      cpu_detail, flops, flops_source, flops_detail, bytes, bytes_source, bytes_detail
+      """, from: "kernel", order: "id"
+    ) { f, data in
+      var kernel = KernelRecord(
+        id: try f.integer(), name: try f.text(), category: try f.name(or: .uncategorized),
+        phase: try f.name(or: .other), modulePath: try f.text(), thread: try f.text(), shapes: try f.text(),
+        types: try f.text(), calls: try f.integer(), totalNanoseconds: try f.integer(),
+        selfNanoseconds: try f.integer(), threadCPUNanoseconds: .unavailable(Unavailable("")),
+        flops: .unavailable(Unavailable("")), bytes: .unavailable(Unavailable("")))
+      let cpu: Int64? = try f.integerOrNil()
+      kernel.threadCPUNanoseconds = try f.brief(cpu, notANumber: nil)
+      let flops = try f.realOrNil()
+      kernel.flops = try f.brief(flops, notANumber: .nan)
+      let bytes = try f.realOrNil()
+      kernel.bytes = try f.brief(bytes, notANumber: .nan)
+      data.kernels.append(kernel)
+    }
+  }
+
+  private mutating func readWorkloadLog(_ db: Database) throws {
+    try eachOfRepetition(
+      db, "step, epoch, time_ns, duration_ns, samples, loss", from: "training_step", order: "step"
+    ) { f, data in
       data.steps.append(
         TrainingStep(
-          step: row["step"], epoch: row["epoch"], timeNanoseconds: row["time_ns"],
-          durationNanoseconds: row["duration_ns"],
-          samples: row["samples"], loss: row["loss"] as Double? ?? .nan))
+          step: try f.integer(), epoch: try f.integer(), timeNanoseconds: try f.integer(),
+          durationNanoseconds: try f.integer(), samples: try f.integer(), loss: try f.real()))
     }
-    try each("training_epoch", order: "time_ns") { row, data in
+    try eachOfRepetition(
+      db, "epoch, stage, time_ns, duration_ns, samples, mean_loss, metric, quality", from: "training_epoch",
+      order: "time_ns, stage, epoch"
+    ) { f, data in
       data.epochs.append(
         TrainingEpoch(
-          epoch: row["epoch"], stage: row["stage"], timeNanoseconds: row["time_ns"],
-          durationNanoseconds: row["duration_ns"], samples: row["samples"],
-          meanLoss: row["mean_loss"] as Double? ?? .nan,
-          metric: row["metric"], quality: row["quality"] as Double? ?? .nan))
+          epoch: try f.integer(), stage: try f.text(), timeNanoseconds: try f.integer(),
+          durationNanoseconds: try f.integer(), samples: try f.integer(), meanLoss: try f.real(),
+          metric: try f.text(), quality: try f.real()))
     }
-    try each("inference_query", order: "idx") { row, data in
+    try eachOfRepetition(db, "idx, latency_ns, samples", from: "inference_query", order: "idx") { f, data in
       data.queries.append(
-        InferenceQuery(index: row["idx"], latencyNanoseconds: row["latency_ns"], samples: row["samples"]))
+        InferenceQuery(index: try f.integer(), latencyNanoseconds: try f.integer(), samples: try f.integer()))
     }
-    try each("note", order: "position") { row, data in
-      data.notes.append(Note(Note.Level(rawValue: row["level"]) ?? .info, row["message"]))
-    }
-    let frameRows = try Row.fetchCursor(db, sql: "SELECT * FROM frame")
-    while let row = try frameRows.next() {
-      frames[row["id"]] = Frame(
-        function: row["function"], module: row["module"], file: row["file"], line: row["line"],
-        kind: Frame.Kind(rawValue: row["kind"]) ?? .unknown)
-    }
-    let stackRows = try Row.fetchCursor(db, sql: "SELECT * FROM stack")
-    while let row = try stackRows.next() {
-      stacks[row["id"]] = StackNode(parent: row["parent"], frame: row["frame"])
-    }
-    repetitions = data.values.sorted { $0.repetition.index < $1.repetition.index }
-  }
-
-  private static func provenance(_ row: Row) -> Provenance {
-    Provenance(
-      Provenance.Source(rawValue: row["source"] as String? ?? "") ?? .derived, runningFraction: row["running_fraction"],
-      detail: row["detail"])
-  }
-
-  private static func measured<T>(_ value: T?, _ row: Row) -> Measured<T> {
-    guard let value else {
-      return .unavailable(Unavailable(row["reason"] as String? ?? "not measured", remedy: row["remedy"]))
-    }
-    return .measured(value, provenance(row))
-  }
-
-  private static func quantity(_ row: Row) -> Quantity {
-    let stored: DatabaseValue = row["value"]
-    let value: QuantityValue? =
-      switch stored.storage {
-      case .string(let text): .text(text)
-      case .double(let number): .number(number)
-      case .int64(let number): .number(Double(number))
-      default: nil
-      }
-    return Quantity(row["name"], unit: row["unit"], measured(value, row))
-  }
-
-  private static func thread(_ row: Row) -> ThreadRecord {
-    var thread = ThreadRecord(
-      pid: row["pid"], tid: row["tid"], parentPID: row["parent_pid"], name: row["name"],
-      startNanoseconds: row["start_ns"],
-      endNanoseconds: row["end_ns"])
-    thread.runningNanoseconds = row["running_ns"]
-    thread.runnableNanoseconds = row["runnable_ns"]
-    thread.blockedLockNanoseconds = row["blocked_lock_ns"]
-    thread.blockedIONanoseconds = row["blocked_io_ns"]
-    thread.sleepingNanoseconds = row["sleeping_ns"]
-    thread.blockedOtherNanoseconds = row["blocked_other_ns"]
-    thread.exitStatus = row["exit_status"]
-    return thread
-  }
-
-  private static func kernel(_ row: Row) -> KernelRecord {
-    func brief<T: DatabaseValueConvertible>(_ column: String, _ value: T?) -> Measured<T> {
-      let detail: String? = row["\(column)_detail"]
-      guard let value else { return .unavailable(Unavailable(detail ?? "not measured")) }
-      let source = Provenance.Source(rawValue: row["\(column)_source"] as String? ?? "") ?? .declared
-      return .measured(value, Provenance(source, detail: detail))
-    }
-    return KernelRecord(
-      id: row["id"], name: row["name"], category: KernelCategory(rawValue: row["category"]) ?? .uncategorized,
-      phase: KernelRecord.Phase(rawValue: row["phase"]) ?? .other, modulePath: row["module_path"],
-      thread: row["thread"], shapes: row["shapes"], types: row["types"], calls: row["calls"],
-      totalNanoseconds: row["total_ns"], selfNanoseconds: row["self_ns"],
-      threadCPUNanoseconds: brief("cpu", row["cpu_ns"] as Int64?), flops: brief("flops", row["flops"] as Double?),
-      bytes: brief("bytes", row["bytes"] as Double?))
-  }
-}
-
-/// Opening a profile that may have been left mid-write.
-private enum ProfileFile {
-  /// Read-write where possible: after a crash SQLite must roll the journal back before anyone can read.
-  static func open(_ path: String) throws -> DatabaseQueue {
-    var configuration = Configuration()
-    configuration.busyMode = .timeout(5)
-    if access(path + "-journal", F_OK) == 0, let queue = try? DatabaseQueue(path: path, configuration: configuration) {
-      return queue
-    }
-    configuration.readonly = true
-    return try DatabaseQueue(path: path, configuration: configuration)
   }
 }

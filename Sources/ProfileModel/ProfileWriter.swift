@@ -7,33 +7,40 @@ import GRDB
 public final class ProfileWriter {
   private let queue: DatabaseQueue
   private let lock: Int32
+  private var commits = 0
   /// Where the file is.
   public let path: String
 
   /// Creates the file. An older profile at `path` is kept as `path.old`; any other file there is left alone.
   ///
-  /// - Throws: `ProfileError` `.notWritable`, `.inUse` or `.wouldOverwrite`.
+  /// - Throws: `ProfileError` `.notWritable`, `.inUse` or `.wouldOverwrite`; then everything is as it was.
   public init(creating path: String, settings: [String: String] = [:]) throws {
     self.path = path
-    lock = try Self.claim(path)
+    let claim = try ProfileFileClaim(path)
+    lock = claim.descriptor
     do {
       var configuration = Configuration()
-      // Not durable against power loss, only against the death of processes: that needs no fsync.
+      // A reader of the unfinished file may hold its lock for a moment.
+      configuration.busyMode = .timeout(5)
       configuration.prepareDatabase { db in
+        // Not durable against power loss, only against the death of processes: that needs no fsync.
         try db.execute(sql: "PRAGMA synchronous = OFF; PRAGMA journal_mode = DELETE; PRAGMA temp_store = MEMORY")
       }
       queue = try DatabaseQueue(path: path, configuration: configuration)
-      try queue.inDatabase { db in
+      // One transaction: nobody ever sees a profile without its tables.
+      try queue.inTransaction { db in
         try db.execute(
           sql: """
             PRAGMA application_id = \(ProfileSchema.applicationID);
-            BEGIN; \(ProfileSchema.creation) PRAGMA user_version = \(ProfileSchema.version); COMMIT
+            PRAGMA user_version = \(ProfileSchema.version);
+            \(ProfileSchema.creation)
             """)
         for (name, value) in settings { try Self.insert(setting: name, value, db) }
+        return .commit
       }
     } catch {
-      close(lock)
-      throw ProfileError.notWritable(path: path, detail: "\(error)")
+      claim.giveUp()
+      throw ProfileError.notWritable(path: path, detail: (error as? DatabaseError)?.message ?? "\(error)")
     }
   }
 
@@ -43,42 +50,14 @@ public final class ProfileWriter {
     close(lock)
   }
 
-  /// Opens and locks the file, moving an older profile out of the way.
-  private static func claim(_ path: String) throws -> Int32 {
-    func open() throws -> Int32 {
-      let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-      guard descriptor >= 0 else {
-        throw ProfileError.notWritable(path: path, detail: String(cString: strerror(errno)))
-      }
-      guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-        close(descriptor)
-        throw ProfileError.inUse(path: path)
-      }
-      return descriptor
-    }
-    let descriptor = try open()
-    var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_size > 0 else { return descriptor }
-    guard ProfileFileHeader(descriptor: descriptor)?.isProfile == true else {
-      close(descriptor)
-      throw ProfileError.wouldOverwrite(path: path)
-    }
-    guard rename(path, path + ".old") == 0 else {
-      let detail = String(cString: strerror(errno))
-      close(descriptor)
-      throw ProfileError.notWritable(path: path, detail: detail)
-    }
-    close(descriptor)
-    return try open()
-  }
-
   /// One transaction.
   public func write(_ body: (ProfileTransaction) throws -> Void) throws {
     do {
       try queue.inTransaction { db in
-        try body(ProfileTransaction(db: db))
+        try body(ProfileTransaction(db: db, commitsBefore: commits))
         return .commit
       }
+      commits += 1
     } catch let error as DatabaseError {
       throw ProfileError.notWritable(path: path, detail: error.message ?? "\(error.resultCode)")
     }
@@ -92,6 +71,9 @@ public final class ProfileWriter {
 /// The tables of a profile, open for writing. Writing a row whose key is there replaces it.
 public struct ProfileTransaction {
   fileprivate let db: Database
+  /// How many transactions of the writer got through before this one. Who writes only what changed knows by it whether
+  /// the last change is in the file.
+  public let commitsBefore: Int
 
   private func run(_ sql: String, _ arguments: StatementArguments) throws {
     try db.cachedStatement(sql: sql).execute(arguments: arguments)
@@ -180,7 +162,7 @@ public struct ProfileTransaction {
   public func sample(_ s: SampleTotal, repetition: Int) throws {
     try run(
       "INSERT OR REPLACE INTO sample VALUES (?, ?, ?, ?, ?, ?, ?)",
-      [repetition, s.stack, s.pid, s.tid, s.kernel ?? -1, s.samples, s.weightNanoseconds])
+      [repetition, s.stack, s.pid, s.tid, s.kernel ?? ProfileSchema.noKernel, s.samples, s.weightNanoseconds])
   }
 
   /// A traced kernel: the totals so far, not an increment.

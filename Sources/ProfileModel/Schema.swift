@@ -1,5 +1,4 @@
 // The tables of a profile file. docs/profile-format.md is their documentation; a change here is a new version there.
-import GRDB
 
 /// The layout of a profile file.
 public enum ProfileSchema {
@@ -12,6 +11,18 @@ public enum ProfileSchema {
   static let provenanceColumns = """
     source TEXT, running_fraction REAL, detail TEXT, reason TEXT, remedy TEXT
     """
+
+  /// `quantity.repetition` of facts about the host.
+  static let hostRepetition = -1
+  /// `sample.kernel` of samples outside any traced kernel.
+  static let noKernel: Int64 = -1
+
+  /// All tables of this version.
+  static let tables = [
+    "setting", "repetition", "collector", "quantity", "counter", "series", "point", "thread", "frame", "stack",
+    "sample",
+    "kernel", "training_step", "training_epoch", "inference_query", "note",
+  ]
 
   static let creation = """
     CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -30,7 +41,7 @@ public enum ProfileSchema {
       \(provenanceColumns), PRIMARY KEY (repetition, position)) WITHOUT ROWID;
     CREATE TABLE series (name TEXT PRIMARY KEY, unit TEXT NOT NULL, \(provenanceColumns)) WITHOUT ROWID;
     CREATE TABLE point (
-      repetition INTEGER NOT NULL, series TEXT NOT NULL, time_ns INTEGER NOT NULL, value REAL NOT NULL,
+      repetition INTEGER NOT NULL, series TEXT NOT NULL, time_ns INTEGER NOT NULL, value REAL,
       PRIMARY KEY (repetition, series, time_ns)) WITHOUT ROWID;
     CREATE TABLE thread (
       repetition INTEGER NOT NULL, pid INTEGER NOT NULL, tid INTEGER NOT NULL, parent_pid INTEGER NOT NULL,

@@ -186,7 +186,9 @@ public struct EventParser: Sendable {
 
   private func nearest(_ text: String) -> [String] {
     let core = pmus.coreNames.flatMap { pmus.aliases(of: $0) }
-    return Suggestion.nearest(to: text, among: EventNames.all + core + Libpfm.names)
+    let usual = Suggestion.nearest(to: text, among: EventNames.all + core)
+    // libpfm4 has most of perf's names once more, in capitals.
+    return usual.isEmpty ? Suggestion.nearest(to: text, among: Libpfm.names) : usual
   }
 
   /// `u` counts user mode, `k` the kernel, `h` the hypervisor; `p` asks for precise addresses.

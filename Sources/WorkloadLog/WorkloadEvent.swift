@@ -1,5 +1,6 @@
 // What a workload tells about its own progress: one JSON object a line in the run directory's `workload.jsonl`.
 // Written by `kiviat-workload`, read by `kiviat` while it grows.
+import Foundation
 
 /// One line of a workload's log. Times are `CLOCK_MONOTONIC` nanoseconds.
 public enum WorkloadEvent: Hashable, Codable, Sendable {
@@ -34,4 +35,15 @@ public enum WorkloadContract {
   public static let logFileName = "workload.jsonl"
   /// The kernel trace's name in that folder (`CKernelTrace` is its layout).
   public static let traceFileName = "kernels.trace"
+}
+
+extension WorkloadContract {
+  /// JSON has no infinity and no NaN; a diverged loss is one.
+  public static var floatEncoding: JSONEncoder.NonConformingFloatEncodingStrategy {
+    .convertToString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+  }
+  /// The way back of ``floatEncoding``.
+  public static var floatDecoding: JSONDecoder.NonConformingFloatDecodingStrategy {
+    .convertFromString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+  }
 }

@@ -1,6 +1,94 @@
+// The command that runs one component benchmark: by hand with a readable log, under kiviat with a trace.
 import ArgumentParser
+import Foundation
+import WorkloadLog
+import Workloads
 
 @main
 struct KiviatWorkload: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Runs one component benchmark.", version: "0.1.0")
+  static let configuration = CommandConfiguration(
+    commandName: "kiviat-workload",
+    abstract: "Runs one component benchmark.",
+    discussion: "kiviat runs it for you: kiviat profile BENCHMARK.",
+    version: "0.1.0",
+    subcommands: [Run.self, List.self])
+
+  struct Run: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Train a benchmark, or let it answer queries.")
+
+    @Argument(help: "Its id (DC-AI-C1) or name (image-classification).")
+    var benchmark: String
+    @Option(help: "small: minutes on two cores. paper: the published architecture.")
+    var scale = Scale.small
+    @Option(help: "train or infer.")
+    var mode = Mode.train
+    @Option(help: "Decides initial values, the order of samples, and synthetic data.")
+    var seed: UInt64 = 1
+    @Option(help: "Threads within an operation (default: all processors).")
+    var threads: Int?
+    @Option(help: "Samples in a batch, or in a query.")
+    var batch: Int?
+    @Option(help: "Stop after this many training steps; or the number of queries.")
+    var steps: Int?
+    @Option(help: "Train this many epochs (default: until the target quality is reached).")
+    var epochs: Int?
+    @Flag(help: "Stop when the target quality is reached, also when --epochs is given.")
+    var toQuality = false
+    @Option(help: "A directory with the data set in its own format (default: synthetic data).")
+    var data: String?
+    @Option(help: "What computes: cpu.")
+    var device = "cpu"
+
+    private var settings: BenchmarkRun {
+      var run = BenchmarkRun(benchmark)
+      (run.scale, run.mode, run.seed, run.threads) = (scale, mode, seed, threads)
+      (run.batchSize, run.steps, run.epochs, run.isToQuality) = (batch, steps, epochs, toQuality)
+      (run.dataDirectory, run.device) = (data, device)
+      return run
+    }
+
+    func validate() throws {
+      do {
+        _ = try settings.validated()
+      } catch let failure as BenchmarkRun.Failure {
+        throw ValidationError(failure.description)
+      }
+    }
+
+    func run() throws {
+      let directory = ProcessInfo.processInfo.environment[WorkloadContract.runDirectoryVariable]
+      // oneDNN then names the kernels that it generates in /tmp/perf-PID.map.
+      if directory != nil { setenv("ONEDNN_JIT_PROFILE", "2", 0) }
+      let reporter = try WorkloadReporter(directory.map { .directory($0) } ?? .standardOutput)
+      try settings.run(reporter, traceDirectory: directory)
+    }
+  }
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "The benchmarks there are.")
+
+    @Flag(help: "As JSON, for programs.")
+    var json = false
+
+    func run() throws {
+      let infos = BenchmarkRegistry.all.map { $0.info }
+      if json {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        print(String(decoding: try encoder.encode(infos), as: UTF8.self))
+        return
+      }
+      for info in infos {
+        let target = info.small.target
+        print(
+          "\(info.id.padding(toLength: 11, withPad: " ", startingAt: 0))"
+            + info.name.padding(toLength: 24, withPad: " ", startingAt: 0)
+            + "\(info.model) on \(info.dataSet); \(target.metric) \(target.value) (small), "
+            + "\(info.paper.target.value) (paper)")
+      }
+    }
+  }
 }
+
+extension Scale: ExpressibleByArgument {}
+extension Mode: ExpressibleByArgument {}

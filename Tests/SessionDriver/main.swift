@@ -24,6 +24,11 @@ var options = ProfileOptions(command: Array(arguments[(separator + 1)...]), outp
 if let flag = arguments[..<separator].firstIndex(of: "-r") { options.repetitions = Int(arguments[flag + 1]) ?? 1 }
 if let flag = arguments[..<separator].firstIndex(of: "-F") { options.frequency = Int(arguments[flag + 1]) ?? 499 }
 
+// A test runner starts its processes from threads that block signals, and a mask is inherited.
+var none = sigset_t()
+sigemptyset(&none)
+sigprocmask(SIG_SETMASK, &none, nil)
+
 do {
   let events = EventParser().defaultSet()
   let session = ProfileSession(options: options) { context in

@@ -111,10 +111,11 @@ static void print_signal(int number) {
 }
 
 int main(int argc, char **argv) {
-  if (!(personality(0xffffffff) & ADDR_NO_RANDOMIZE)) {
-    personality(personality(0xffffffff) | ADDR_NO_RANDOMIZE);
+  unsigned long persona = (unsigned long)personality(0xffffffff);
+  // Where it is forbidden (some containers), go on at a random address rather than try for ever.
+  if (!(persona & ADDR_NO_RANDOMIZE) && personality(persona | ADDR_NO_RANDOMIZE) != -1 &&
+      (personality(0xffffffff) & ADDR_NO_RANDOMIZE))
     execv("/proc/self/exe", argv);
-  }
   const char *mode = argc > 1 ? argv[1] : "";
   long n[5] = {0};
   double time = argc > 2 ? atof(argv[argc - 1]) : 0;
@@ -166,7 +167,7 @@ int main(int argc, char **argv) {
   } else if (!strcmp(mode, "daemonize")) {
     if (fork() == 0) {
       setsid();
-      for (int fd = 0; fd < 3; fd++) close(fd);
+      for (int fd = 0; fd < 256; fd++) close(fd);
       sleep_for(time);
       _exit(0);
     }
@@ -174,7 +175,7 @@ int main(int argc, char **argv) {
     pid_t child = fork();
     if (child == 0) {
       if (fork() == 0) {
-        for (int fd = 0; fd < 3; fd++) close(fd);
+        for (int fd = 0; fd < 256; fd++) close(fd);
         sleep_for(time);
       }
       _exit(0);

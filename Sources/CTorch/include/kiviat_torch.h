@@ -1,1 +1,304 @@
+// libtorch for Swift: opaque tensors and one C function per operation. Nothing thrown in C++ crosses this line:
+// a function that fails gives NULL (or false), and ct_error() tells why on the same thread.
+//
+// To add an operation: one line here, one line in the .cpp of its group (CT_OP), one method in Sources/Workloads.
+// It is traced without further ado, because the tracer hooks the dispatcher; a FLOP formula, if it needs one, goes
+// into trace_rules.cpp.
 #pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// A tensor, owned by whoever got it from a function here: ct_release it once.
+typedef struct ct_tensor ct_tensor;
+/// `long` so that Swift sees `Int`; 64 bits wherever libtorch runs.
+typedef long ct_int;
+
+/// What went wrong in the last call that failed on this thread.
+const char *ct_error(void);
+/// Whether it was memory that ran out.
+bool ct_error_is_out_of_memory(void);
+
+// MARK: Library
+
+/// libtorch's version, "1.13.1".
+const char *ct_version(void);
+/// libtorch's build settings: BLAS, oneDNN, OpenMP, vector instructions.
+const char *ct_configuration(void);
+void ct_set_threads(int count);
+int ct_threads(void);
+/// Seeds the default generator.
+void ct_seed(uint64_t seed);
+/// Refuses operations that have no deterministic implementation.
+void ct_set_deterministic(bool enabled);
+/// Switches gradient recording on this thread; gives the former state.
+bool ct_set_gradients(bool enabled);
+bool ct_gradients(void);
+
+// MARK: Handles, contents
+
+void ct_release(ct_tensor *tensor);
+ct_tensor *ct_retain_alias(const ct_tensor *a);
+ct_int ct_rank(const ct_tensor *a);
+ct_int ct_size(const ct_tensor *a, ct_int dimension);
+ct_int ct_stride(const ct_tensor *a, ct_int dimension);
+ct_int ct_count(const ct_tensor *a);
+/// A c10::ScalarType: 0 u8, 3 i32, 4 i64, 6 f32, 7 f64, 11 bool.
+int ct_type(const ct_tensor *a);
+bool ct_requires_grad(const ct_tensor *a);
+bool ct_set_requires_grad(ct_tensor *a, bool required);
+bool ct_is_contiguous(const ct_tensor *a);
+bool ct_is_channels_last(const ct_tensor *a);
+/// Copies `count` elements into `destination`, which holds values of the tensor's own type.
+bool ct_copy_out(const ct_tensor *a, void *destination, ct_int count);
+/// The only element, as a double.
+bool ct_item(const ct_tensor *a, double *value);
+
+// MARK: Gradients
+
+/// From a scalar.
+bool ct_backward(ct_tensor *a);
+/// The gradient, NULL without error when there is none.
+ct_tensor *ct_grad(const ct_tensor *a);
+/// Forgets the gradients, as PyTorch's zero_grad(set_to_none=True).
+bool ct_clear_grads(ct_tensor *const *tensors, ct_int count);
+ct_tensor *ct_detach(const ct_tensor *a);
+
+// MARK: Creation
+
+ct_tensor *ct_zeros(const ct_int *shape, ct_int rank, int type);
+ct_tensor *ct_ones(const ct_int *shape, ct_int rank, int type);
+ct_tensor *ct_full(const ct_int *shape, ct_int rank, double value, int type);
+ct_tensor *ct_arange(ct_int end, int type);
+ct_tensor *ct_eye(ct_int n, int type);
+ct_tensor *ct_rand(const ct_int *shape, ct_int rank);
+ct_tensor *ct_randn(const ct_int *shape, ct_int rank);
+ct_tensor *ct_randint(ct_int low, ct_int high, const ct_int *shape, ct_int rank);
+ct_tensor *ct_randperm(ct_int n);
+/// A copy of memory that holds values of `type`.
+ct_tensor *ct_from_memory(const void *data, const ct_int *shape, ct_int rank, int type);
+ct_tensor *ct_zeros_like(const ct_tensor *a);
+ct_tensor *ct_ones_like(const ct_tensor *a);
+ct_tensor *ct_clone(const ct_tensor *a);
+ct_tensor *ct_to_type(const ct_tensor *a, int type);
+ct_tensor *ct_contiguous(const ct_tensor *a);
+/// NHWC in memory, NCHW in its shape.
+ct_tensor *ct_channels_last(const ct_tensor *a);
+
+// In place, not recorded for gradients: initial values.
+bool ct_fill_uniform(ct_tensor *a, double low, double high);
+bool ct_fill_normal(ct_tensor *a, double mean, double deviation);
+bool ct_fill(ct_tensor *a, double value);
+bool ct_copy_into(ct_tensor *a, const ct_tensor *source);
+
+// MARK: Element-wise
+
+#define CT_UNARY(name) ct_tensor *ct_##name(const ct_tensor *a)
+CT_UNARY(neg);
+CT_UNARY(abs);
+CT_UNARY(exp);
+CT_UNARY(log);
+CT_UNARY(log1p);
+CT_UNARY(sqrt);
+CT_UNARY(rsqrt);
+CT_UNARY(square);
+CT_UNARY(reciprocal);
+CT_UNARY(sin);
+CT_UNARY(cos);
+CT_UNARY(tanh);
+CT_UNARY(sigmoid);
+CT_UNARY(log_sigmoid);
+CT_UNARY(relu);
+CT_UNARY(gelu);
+CT_UNARY(silu);
+CT_UNARY(softplus);
+CT_UNARY(sign);
+CT_UNARY(floor);
+CT_UNARY(round);
+CT_UNARY(erf);
+CT_UNARY(logical_not);
+ct_tensor *ct_leaky_relu(const ct_tensor *a, double slope);
+ct_tensor *ct_elu(const ct_tensor *a, double alpha);
+ct_tensor *ct_hardtanh(const ct_tensor *a, double low, double high);
+ct_tensor *ct_clamp(const ct_tensor *a, double low, double high);
+ct_tensor *ct_pow_scalar(const ct_tensor *a, double exponent);
+
+#define CT_BINARY(name) ct_tensor *ct_##name(const ct_tensor *a, const ct_tensor *b)
+CT_BINARY(add);
+CT_BINARY(sub);
+CT_BINARY(mul);
+CT_BINARY(div);
+CT_BINARY(pow);
+CT_BINARY(maximum);
+CT_BINARY(minimum);
+CT_BINARY(eq);
+CT_BINARY(ne);
+CT_BINARY(lt);
+CT_BINARY(le);
+CT_BINARY(gt);
+CT_BINARY(ge);
+CT_BINARY(logical_and);
+CT_BINARY(logical_or);
+
+#define CT_SCALAR(name) ct_tensor *ct_##name##_scalar(const ct_tensor *a, double b)
+CT_SCALAR(add);
+CT_SCALAR(sub);
+CT_SCALAR(mul);
+CT_SCALAR(div);
+CT_SCALAR(eq);
+CT_SCALAR(ne);
+CT_SCALAR(lt);
+CT_SCALAR(le);
+CT_SCALAR(gt);
+CT_SCALAR(ge);
+/// b - a.
+CT_SCALAR(rsub);
+
+// In place on the first operand.
+bool ct_add_(ct_tensor *a, const ct_tensor *b, double scale);
+bool ct_sub_(ct_tensor *a, const ct_tensor *b);
+bool ct_mul_(ct_tensor *a, const ct_tensor *b);
+bool ct_div_(ct_tensor *a, const ct_tensor *b);
+bool ct_add_scalar_(ct_tensor *a, double b);
+bool ct_mul_scalar_(ct_tensor *a, double b);
+bool ct_relu_(ct_tensor *a);
+bool ct_zero_(ct_tensor *a);
+bool ct_clamp_(ct_tensor *a, double low, double high);
+
+ct_tensor *ct_where(const ct_tensor *condition, const ct_tensor *a, const ct_tensor *b);
+ct_tensor *ct_masked_fill(const ct_tensor *a, const ct_tensor *mask, double value);
+
+// MARK: Reductions, sorting
+
+ct_tensor *ct_sum(const ct_tensor *a);
+ct_tensor *ct_mean(const ct_tensor *a);
+ct_tensor *ct_sum_over(const ct_tensor *a, const ct_int *dimensions, ct_int count, bool keep);
+ct_tensor *ct_mean_over(const ct_tensor *a, const ct_int *dimensions, ct_int count, bool keep);
+ct_tensor *ct_max(const ct_tensor *a);
+ct_tensor *ct_min(const ct_tensor *a);
+bool ct_max_over(const ct_tensor *a, ct_int dimension, bool keep, ct_tensor **values, ct_tensor **indices);
+bool ct_min_over(const ct_tensor *a, ct_int dimension, bool keep, ct_tensor **values, ct_tensor **indices);
+ct_tensor *ct_argmax(const ct_tensor *a, ct_int dimension, bool keep);
+ct_tensor *ct_variance(const ct_tensor *a, const ct_int *dimensions, ct_int count, bool unbiased, bool keep);
+ct_tensor *ct_norm(const ct_tensor *a);
+ct_tensor *ct_cumsum(const ct_tensor *a, ct_int dimension);
+bool ct_topk(const ct_tensor *a, ct_int k, ct_int dimension, ct_tensor **values, ct_tensor **indices);
+bool ct_sort(const ct_tensor *a, ct_int dimension, bool descending, ct_tensor **values, ct_tensor **indices);
+
+// MARK: Shapes, selection
+
+ct_tensor *ct_reshape(const ct_tensor *a, const ct_int *shape, ct_int rank);
+ct_tensor *ct_view(const ct_tensor *a, const ct_int *shape, ct_int rank);
+ct_tensor *ct_permute(const ct_tensor *a, const ct_int *order, ct_int rank);
+ct_tensor *ct_transpose(const ct_tensor *a, ct_int first, ct_int second);
+ct_tensor *ct_flatten(const ct_tensor *a, ct_int first, ct_int last);
+ct_tensor *ct_squeeze(const ct_tensor *a, ct_int dimension);
+ct_tensor *ct_unsqueeze(const ct_tensor *a, ct_int dimension);
+ct_tensor *ct_expand(const ct_tensor *a, const ct_int *shape, ct_int rank);
+ct_tensor *ct_slice(const ct_tensor *a, ct_int dimension, ct_int start, ct_int end, ct_int step);
+ct_tensor *ct_select(const ct_tensor *a, ct_int dimension, ct_int index);
+ct_tensor *ct_index_select(const ct_tensor *a, ct_int dimension, const ct_tensor *indices);
+ct_tensor *ct_gather(const ct_tensor *a, ct_int dimension, const ct_tensor *indices);
+ct_tensor *ct_scatter_add(const ct_tensor *a, ct_int dimension, const ct_tensor *indices, const ct_tensor *source);
+ct_tensor *ct_cat(ct_tensor *const *tensors, ct_int count, ct_int dimension);
+ct_tensor *ct_stack(ct_tensor *const *tensors, ct_int count, ct_int dimension);
+ct_tensor *ct_flip(const ct_tensor *a, const ct_int *dimensions, ct_int count);
+ct_tensor *ct_pad(const ct_tensor *a, const ct_int *amounts, ct_int count, double value);
+
+// MARK: Linear algebra, neural networks. A NULL bias or weight is none.
+
+CT_BINARY(matmul);
+CT_BINARY(mm);
+CT_BINARY(bmm);
+ct_tensor *ct_addmm(const ct_tensor *bias, const ct_tensor *a, const ct_tensor *b);
+ct_tensor *ct_linear(const ct_tensor *a, const ct_tensor *weight, const ct_tensor *bias);
+ct_tensor *ct_conv1d(
+    const ct_tensor *a, const ct_tensor *weight, const ct_tensor *bias, ct_int stride, ct_int padding,
+    ct_int dilation, ct_int groups);
+/// Pairs are (height, width).
+ct_tensor *ct_conv2d(
+    const ct_tensor *a, const ct_tensor *weight, const ct_tensor *bias, const ct_int *stride,
+    const ct_int *padding, const ct_int *dilation, ct_int groups);
+ct_tensor *ct_conv_transpose2d(
+    const ct_tensor *a, const ct_tensor *weight, const ct_tensor *bias, const ct_int *stride,
+    const ct_int *padding, const ct_int *output_padding, ct_int groups, const ct_int *dilation);
+ct_tensor *ct_batch_norm(
+    const ct_tensor *a, const ct_tensor *weight, const ct_tensor *bias, const ct_tensor *running_mean,
+    const ct_tensor *running_variance, bool training, double momentum, double epsilon);
+ct_tensor *ct_layer_norm(
+    const ct_tensor *a, const ct_int *shape, ct_int rank, const ct_tensor *weight, const ct_tensor *bias,
+    double epsilon);
+ct_tensor *ct_max_pool2d(
+    const ct_tensor *a, const ct_int *kernel, const ct_int *stride, const ct_int *padding, bool ceil_mode);
+ct_tensor *ct_avg_pool2d(
+    const ct_tensor *a, const ct_int *kernel, const ct_int *stride, const ct_int *padding, bool count_padding);
+ct_tensor *ct_adaptive_avg_pool2d(const ct_tensor *a, ct_int height, ct_int width);
+ct_tensor *ct_dropout(const ct_tensor *a, double probability, bool training);
+/// Drops whole channels.
+ct_tensor *ct_dropout2d(const ct_tensor *a, double probability, bool training);
+ct_tensor *ct_embedding(const ct_tensor *weight, const ct_tensor *indices, ct_int padding_index);
+ct_tensor *ct_softmax(const ct_tensor *a, ct_int dimension);
+ct_tensor *ct_log_softmax(const ct_tensor *a, ct_int dimension);
+ct_tensor *ct_nll_loss(const ct_tensor *a, const ct_tensor *target, int reduction, ct_int ignored);
+/// `reduction`: 0 none, 1 mean, 2 sum.
+ct_tensor *ct_cross_entropy(
+    const ct_tensor *a, const ct_tensor *target, int reduction, double label_smoothing, ct_int ignored);
+ct_tensor *ct_bce_with_logits(
+    const ct_tensor *a, const ct_tensor *target, const ct_tensor *weight, int reduction);
+ct_tensor *ct_mse_loss(const ct_tensor *a, const ct_tensor *target, int reduction);
+ct_tensor *ct_affine_grid(const ct_tensor *theta, const ct_int *size, ct_int rank, bool align_corners);
+/// Bilinear, zeros outside.
+ct_tensor *ct_grid_sample(const ct_tensor *a, const ct_tensor *grid, bool align_corners);
+
+// MARK: Optimizer steps: one operation over all parameters, registered with the dispatcher as kiviat::sgd_ …
+// A NULL gradient leaves its parameter alone. States are zeros of the parameter's shape at first.
+
+bool ct_sgd_step(
+    ct_tensor *const *parameters, ct_tensor *const *velocities, ct_int count, double rate, double momentum,
+    double dampening, double weight_decay, bool nesterov, bool is_first);
+bool ct_adam_step(
+    ct_tensor *const *parameters, ct_tensor *const *means, ct_tensor *const *squares, ct_int count, ct_int step,
+    double rate, double beta1, double beta2, double epsilon, double weight_decay, bool decoupled);
+bool ct_rmsprop_step(
+    ct_tensor *const *parameters, ct_tensor *const *squares, ct_tensor *const *velocities, ct_int count, double rate,
+    double alpha, double epsilon, double weight_decay, double momentum);
+/// Scales all gradients so that their joint 2-norm is at most `limit`; gives the norm before.
+bool ct_clip_grad_norm(ct_tensor *const *parameters, ct_int count, double limit, double *norm);
+
+// MARK: Tracing
+
+/// Creates the trace file and hooks the dispatcher. Call once, before any thread but the caller computes.
+bool ct_trace_open(const char *path);
+/// Unhooks, closes all phases and marks the file as complete.
+void ct_trace_close(void);
+bool ct_trace_is_open(void);
+/// Gives a module path a number; 0 is "no module". The same path has the same number.
+uint32_t ct_trace_module(const char *path);
+/// Makes a module current on this thread; gives the former one.
+uint32_t ct_trace_enter(uint32_t module);
+/// Sets this thread's phase (kiviat_trace_phase); gives the former one.
+int ct_trace_phase(int phase);
+/// Names this thread in the trace; the first thread is "main".
+void ct_trace_name_thread(const char *name);
+/// Sums over all threads' entries so far: FLOPs by torch.utils.flop_counter's formulas, by our own, and ops traced.
+/// Take the difference of two readings.
+typedef struct {
+  double counter_flops;
+  double formula_flops;
+  double bytes;
+  uint64_t ops;
+} ct_trace_sums;
+ct_trace_sums ct_trace_read_sums(void);
+/// Starts tracing into memory only, for counting FLOPs without a file; fails when a trace is open.
+bool ct_trace_open_private(void);
+/// Nanoseconds that tracing adds to one operation here: the difference of the median times, over short operations,
+/// traced and not.
+double ct_trace_measure_cost(void);
+
+#ifdef __cplusplus
+}
+#endif

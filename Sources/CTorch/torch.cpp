@@ -1,1 +1,0 @@
-#include "kiviat_torch.h"

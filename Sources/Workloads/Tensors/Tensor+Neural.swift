@@ -1,0 +1,146 @@
+// Linear algebra and the functions that neural networks are made of. Images are [N, C, H, W].
+import CTorch
+
+/// How a loss sums up over its elements.
+public enum Reduction: Int32, Sendable {
+  case none = 0
+  case mean = 1
+  case sum = 2
+}
+
+/// A height and a width, such as a kernel's.
+public struct Size2D: Hashable, Sendable, ExpressibleByIntegerLiteral {
+  public var height: Int
+  public var width: Int
+
+  /// A height and a width.
+  public init(_ height: Int, _ width: Int) {
+    self.height = height
+    self.width = width
+  }
+  /// A square.
+  public init(integerLiteral value: Int) { self.init(value, value) }
+  /// A square.
+  public init(_ side: Int) { self.init(side, side) }
+
+  var list: [Int] { [height, width] }
+}
+
+extension Tensor {
+  /// The product of matrices [n, k] and [k, m], or of batches of them.
+  public func matmul(_ other: Tensor) -> Tensor { .checked(ct_matmul(handle, other.handle)) }
+  /// [n, k] × [k, m] → [n, m].
+  public func mm(_ other: Tensor) -> Tensor { .checked(ct_mm(handle, other.handle)) }
+  /// [b, n, k] × [b, k, m] → [b, n, m].
+  public func bmm(_ other: Tensor) -> Tensor { .checked(ct_bmm(handle, other.handle)) }
+  /// This + a × b.
+  public func addmm(_ a: Tensor, _ b: Tensor) -> Tensor { .checked(ct_addmm(handle, a.handle, b.handle)) }
+  /// [*, in] × weight [out, in]ᵀ + bias [out] → [*, out].
+  public func linear(_ weight: Tensor, _ bias: Tensor? = nil) -> Tensor {
+    .checked(ct_linear(handle, weight.handle, bias?.handle))
+  }
+  /// [N, in, L], weight [out, in / groups, k] → [N, out, L′].
+  public func conv1d(
+    _ weight: Tensor, _ bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, dilation: Int = 1, groups: Int = 1
+  ) -> Tensor {
+    .checked(ct_conv1d(handle, weight.handle, bias?.handle, stride, padding, dilation, groups))
+  }
+  /// [N, in, H, W], weight [out, in / groups, kh, kw] → [N, out, H′, W′].
+  public func conv2d(
+    _ weight: Tensor, _ bias: Tensor? = nil, stride: Size2D = 1, padding: Size2D = 0, dilation: Size2D = 1,
+    groups: Int = 1
+  ) -> Tensor {
+    .checked(ct_conv2d(handle, weight.handle, bias?.handle, stride.list, padding.list, dilation.list, groups))
+  }
+  /// [N, in, H, W], weight [in, out / groups, kh, kw] → [N, out, H′, W′].
+  public func convTranspose2d(
+    _ weight: Tensor, _ bias: Tensor? = nil, stride: Size2D = 1, padding: Size2D = 0, outputPadding: Size2D = 0,
+    dilation: Size2D = 1, groups: Int = 1
+  ) -> Tensor {
+    .checked(
+      ct_conv_transpose2d(
+        handle, weight.handle, bias?.handle, stride.list, padding.list, outputPadding.list, groups, dilation.list))
+  }
+  /// Normalizes every channel of [N, C, …]: by the batch's statistics when training (and updates the running ones),
+  /// else by the running ones.
+  public func batchNorm(
+    weight: Tensor?, bias: Tensor?, runningMean: Tensor?, runningVariance: Tensor?, isTraining: Bool,
+    momentum: Double = 0.1, epsilon: Double = 1e-5
+  ) -> Tensor {
+    .checked(
+      ct_batch_norm(
+        handle, weight?.handle, bias?.handle, runningMean?.handle, runningVariance?.handle, isTraining, momentum,
+        epsilon))
+  }
+  /// Normalizes over the last dimensions, which have `shape`.
+  public func layerNorm(_ shape: [Int], weight: Tensor?, bias: Tensor?, epsilon: Double = 1e-5) -> Tensor {
+    .checked(ct_layer_norm(handle, shape, shape.count, weight?.handle, bias?.handle, epsilon))
+  }
+  /// The largest in each window; the stride is the kernel when none is given.
+  public func maxPool2d(
+    _ kernel: Size2D, stride: Size2D? = nil, padding: Size2D = 0, ceilMode: Bool = false
+  ) -> Tensor {
+    .checked(ct_max_pool2d(handle, kernel.list, (stride ?? kernel).list, padding.list, ceilMode))
+  }
+  /// The mean of each window; the stride is the kernel when none is given.
+  public func avgPool2d(
+    _ kernel: Size2D, stride: Size2D? = nil, padding: Size2D = 0, countPadding: Bool = true
+  ) -> Tensor {
+    .checked(ct_avg_pool2d(handle, kernel.list, (stride ?? kernel).list, padding.list, countPadding))
+  }
+  /// The means of as many windows as `size` says.
+  public func adaptiveAvgPool2d(_ size: Size2D) -> Tensor {
+    .checked(ct_adaptive_avg_pool2d(handle, size.height, size.width))
+  }
+  /// Zeros with a probability and the rest scaled up, when training.
+  public func dropout(_ probability: Double, isTraining: Bool) -> Tensor {
+    .checked(ct_dropout(handle, probability, isTraining))
+  }
+  /// Zeros whole channels with a probability and scales the rest up, when training.
+  public func dropout2d(_ probability: Double, isTraining: Bool) -> Tensor {
+    .checked(ct_dropout2d(handle, probability, isTraining))
+  }
+  /// Rows of this table [rows, width] that `indices` (i64, any shape) name: [*, width]. The row `paddingIndex` gets
+  /// no gradient.
+  public func embedding(_ indices: Tensor, paddingIndex: Int? = nil) -> Tensor {
+    .checked(ct_embedding(handle, indices.handle, paddingIndex ?? -1))
+  }
+  /// e^x normalized to a sum of 1 along a dimension.
+  public func softmax(_ dimension: Int = -1) -> Tensor { .checked(ct_softmax(handle, dimension)) }
+  /// The logarithm of ``softmax(_:)``.
+  public func logSoftmax(_ dimension: Int = -1) -> Tensor { .checked(ct_log_softmax(handle, dimension)) }
+
+  // MARK: Losses
+
+  /// Minus the log probability [N, C] of the target class (i64, [N]).
+  public func nllLoss(_ target: Tensor, reduction: Reduction = .mean, ignoring: Int = -100) -> Tensor {
+    .checked(ct_nll_loss(handle, target.handle, reduction.rawValue, ignoring))
+  }
+  /// Cross entropy of logits [N, C] to the target class (i64, [N]).
+  public func crossEntropy(
+    _ target: Tensor, reduction: Reduction = .mean, labelSmoothing: Double = 0, ignoring: Int = -100
+  ) -> Tensor {
+    .checked(ct_cross_entropy(handle, target.handle, reduction.rawValue, labelSmoothing, ignoring))
+  }
+  /// Binary cross entropy of logits to targets (f32) of the same shape, weighted when `weight` is given.
+  public func binaryCrossEntropy(
+    _ target: Tensor, weight: Tensor? = nil, reduction: Reduction = .mean
+  ) -> Tensor {
+    .checked(ct_bce_with_logits(handle, target.handle, weight?.handle, reduction.rawValue))
+  }
+  /// The squared error.
+  public func squaredError(_ target: Tensor, reduction: Reduction = .mean) -> Tensor {
+    .checked(ct_mse_loss(handle, target.handle, reduction.rawValue))
+  }
+
+  // MARK: Sampling
+
+  /// The sampling grid [N, H, W, 2] of affine maps [N, 2, 3] for images of shape `size` [N, C, H, W].
+  public func affineGrid(_ size: [Int], alignCorners: Bool = false) -> Tensor {
+    .checked(ct_affine_grid(handle, size, size.count, alignCorners))
+  }
+  /// Bilinear samples [N, C, H′, W′] at a grid [N, H′, W′, 2] of places in −1…1, zeros outside.
+  public func gridSample(_ grid: Tensor, alignCorners: Bool = false) -> Tensor {
+    .checked(ct_grid_sample(handle, grid.handle, alignCorners))
+  }
+}

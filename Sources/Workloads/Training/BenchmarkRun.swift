@@ -1,0 +1,134 @@
+// How one component benchmark is run from start to end, by hand or under kiviat.
+import Foundation
+import WorkloadLog
+
+/// What to run.
+public struct BenchmarkRun: Sendable {
+  /// Id or name.
+  public var benchmark: String
+  public var scale = Scale.small
+  public var mode = Mode.train
+  public var seed: UInt64 = 1
+  /// Threads within an operation; `nil` for all.
+  public var threads: Int?
+  /// Samples in a batch or a query; `nil` for the benchmark's own.
+  public var batchSize: Int?
+  /// Training steps or queries; `nil` for no limit.
+  public var steps: Int?
+  /// Epochs; `nil` for until the target is reached.
+  public var epochs: Int?
+  /// Whether reaching the target ends the training also when `epochs` is given.
+  public var isToQuality = false
+  public var dataDirectory: String?
+  public var device = "cpu"
+
+  /// A run of a benchmark with its own settings.
+  public init(_ benchmark: String) { self.benchmark = benchmark }
+
+  /// A setting that can't be.
+  public enum Failure: Error, Equatable, CustomStringConvertible {
+    case unknownBenchmark(String, known: [String])
+    case outOfRange(name: String, value: String, allowed: String)
+    case deviceMissing(String)
+    case noDataDirectory(String)
+
+    public var description: String {
+      switch self {
+      case .unknownBenchmark(let name, let known):
+        "there is no benchmark '\(name)'; there are \(known.joined(separator: ", "))"
+      case .outOfRange(let name, let value, let allowed): "--\(name) \(value): must be \(allowed)"
+      case .deviceMissing(let device):
+        "--device \(device): this libtorch (\(Torch.version)) computes on the cpu only; leave --device out"
+      case .noDataDirectory(let path):
+        "--data \(path): there is no such directory; leave --data out for synthetic data"
+      }
+    }
+  }
+
+  /// The benchmark, when everything about the settings is in order.
+  ///
+  /// - Throws: ``Failure``.
+  public func validated() throws -> any Benchmark.Type {
+    guard let found = BenchmarkRegistry.find(benchmark) else {
+      throw Failure.unknownBenchmark(benchmark, known: BenchmarkRegistry.all.map { $0.info.name })
+    }
+    func check(_ name: String, _ value: Int?, _ range: ClosedRange<Int>) throws {
+      guard let value, !range.contains(value) else { return }
+      throw Failure.outOfRange(name: name, value: "\(value)", allowed: "\(range.lowerBound) … \(range.upperBound)")
+    }
+    try check("threads", threads, 1...1024)
+    try check("batch", batchSize, 1...1_048_576)
+    try check("steps", steps, 1...1_000_000_000)
+    try check("epochs", epochs, 1...1_000_000)
+    guard device == "cpu" else { throw Failure.deviceMissing(device) }
+    if let dataDirectory {
+      var isDirectory: ObjCBool = false
+      guard FileManager.default.fileExists(atPath: dataDirectory, isDirectory: &isDirectory), isDirectory.boolValue
+      else { throw Failure.noDataDirectory(dataDirectory) }
+    }
+    return found
+  }
+
+  /// Runs it. Traces when the reporter's destination is kiviat's directory; else only counts the first step's FLOPs.
+  ///
+  /// - Throws: ``Failure``, ``TorchError``, or what the benchmark's data set throws.
+  public func run(_ reporter: WorkloadReporter, traceDirectory: String?) throws {
+    let type = try validated()
+    let info = type.info
+    let scaleInfo = info.scale(scale)
+    let threads = self.threads ?? ProcessInfo.processInfo.activeProcessorCount
+    Torch.threads = threads
+    Torch.seed(seed)
+    if let traceDirectory {
+      try Trace.open(path: traceDirectory + "/" + WorkloadContract.traceFileName)
+      reporter.quantity(
+        "kernel_trace.cost_per_op", "ns", Trace.measureCost(),
+        "calibrated at start: difference of median times of a short operation, traced and not")
+    } else {
+      try Trace.openPrivately()
+    }
+    defer { Trace.close() }
+
+    let configuration = BenchmarkConfiguration(
+      scale: scale, mode: mode, seed: seed, batchSize: batchSize ?? scaleInfo.batchSize, dataDirectory: dataDirectory,
+      maximumEpochs: epochs ?? scaleInfo.maximumEpochs)
+    reporter.report(.region(name: "set-up", isBegin: true, time: monotonicNanoseconds()))
+    let benchmark = try phase(.data) { try type.init(configuration) }
+    reporter.report(.region(name: "set-up", isBegin: false, time: monotonicNanoseconds()))
+    let settings = [
+      ("benchmark", info.id), ("benchmark.name", info.name), ("model", info.model), ("scale", scale.rawValue),
+      ("mode", mode.rawValue), ("seed", String(seed)), ("device", device), ("data", benchmark.dataDescription),
+      ("batch_size", String(configuration.batchSize)), ("threads", String(threads)), ("libtorch", Torch.version),
+    ]
+    for (name, value) in settings { reporter.report(.setting(name: name, value: value)) }
+    switch mode {
+    case .train: try train(benchmark, reporter, scaleInfo)
+    case .infer: try infer(benchmark, reporter)
+    }
+  }
+
+  private func train(_ benchmark: any Benchmark, _ reporter: WorkloadReporter, _ info: ScaleInfo) throws {
+    let limits = TrainingLimits(steps: steps, epochs: epochs, stopsAtTarget: isToQuality || epochs == nil)
+    let trainer = Trainer(limits: limits, reporter: reporter)
+    var last: Trainer.Outcome?
+    for name in benchmark.stageNames where !trainer.isExhausted {
+      last = try trainer.run(try phase(.other) { try benchmark.stage(name) })
+    }
+    guard let last, !last.quality.isNaN else {
+      reporter.report(.note(isWarning: false, message: "no epoch was finished, so there is no quality to tell"))
+      return
+    }
+    reporter.report(
+      .result(
+        reached: last.isReached, metric: info.target.metric, target: info.target.value, quality: last.quality,
+        epochs: last.epochs))
+  }
+
+  private func infer(_ benchmark: any Benchmark, _ reporter: WorkloadReporter) throws {
+    let queries = steps ?? (scale == .small ? 500 : 50)
+    let loop = InferenceLoop(queries: queries, warmUp: max(min(queries / 10, 20), 2), reporter: reporter)
+    reporter.report(
+      .note(isWarning: false, message: "the model is not trained: latency does not depend on its weights"))
+    _ = try loop.run(try benchmark.inference())
+  }
+}

@@ -1,0 +1,60 @@
+// kiviat report: a profile's characterization as a page, or as data.
+import Analysis
+import ArgumentParser
+import Foundation
+import ProfileModel
+import Report
+
+struct ReportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "report", abstract: "Shows what a profile says.",
+    discussion: """
+      kiviat report run.kiviat                       writes run.html
+      kiviat report run.kiviat --format text         a summary on stdout
+      kiviat report run.kiviat --format json -o -    everything, as documented in docs/report-json.md
+      kiviat report *.kiviat -o all.html             several profiles on one page
+      """)
+
+  @Argument(help: ArgumentHelp("Profiles that `kiviat profile` wrote.", valueName: "profile"))
+  var profiles: [String]
+
+  @Option(name: .shortAndLong, help: "Where to write: a file, or - for stdout. Default: beside the profile.")
+  var output: String?
+
+  @Option(name: .long, help: "html, markdown, json, csv or text.")
+  var format: ReportFormat?
+
+  func validate() throws {
+    if profiles.isEmpty { throw ValidationError("name a profile: kiviat report NAME.kiviat") }
+    if profiles.count > 1, output == nil, chosenFormat != .text {
+      throw ValidationError("several profiles make one report: say where with -o (- for stdout)")
+    }
+  }
+
+  /// What was asked for, else what the output's name says, else HTML.
+  private var chosenFormat: ReportFormat {
+    let suffix = output?.split(separator: ".").last.map(String.init)
+    return format ?? ReportFormat.allCases.first { $0.fileExtension == suffix } ?? .html
+  }
+
+  func run() throws {
+    let format = chosenFormat
+    let target =
+      output ?? (format == .text ? "-" : profiles[0].replacingSuffix(".kiviat", with: "." + format.fileExtension))
+    // Before the work, so that a bad path fails at once.
+    let file = try OutputFile(target)
+    let color = file.path == nil && isatty(STDOUT_FILENO) == 1 && Terminal.isColorWanted
+    let characterizations = try profiles.map { Characterization(of: try Profile(contentsOf: $0)) }
+    try file.write(Report.render(characterizations, as: format, color: color))
+    if let written = file.path { Terminal.info("wrote \(written)") }
+  }
+}
+
+extension ReportFormat: ExpressibleByArgument {}
+
+extension String {
+  /// The string with its ending replaced, or the new ending added where the old one is not there.
+  func replacingSuffix(_ suffix: String, with other: String) -> String {
+    (hasSuffix(suffix) ? String(dropLast(suffix.count)) : self) + other
+  }
+}

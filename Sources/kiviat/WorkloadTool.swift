@@ -1,0 +1,79 @@
+// Finds and questions `kiviat-workload`, the program that runs the built-in benchmarks. `kiviat` itself does not link
+// libtorch, so it starts in milliseconds and builds where libtorch is absent.
+import Foundation
+
+/// The program that runs built-in benchmarks.
+struct WorkloadTool {
+  let path: String
+
+  /// Looks in `KIVIAT_WORKLOAD`, beside this program, and in `PATH`.
+  static func find() throws -> WorkloadTool {
+    let environment = ProcessInfo.processInfo.environment
+    let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    let candidates =
+      [environment["KIVIAT_WORKLOAD"]]
+      + [own.map { ($0 as NSString).deletingLastPathComponent + "/kiviat-workload" }]
+      + environment["PATH", default: ""].split(separator: ":").map { "\($0)/kiviat-workload" }
+    guard let path = candidates.compactMap({ $0 }).first(where: { FileManager.default.isExecutableFile(atPath: $0) })
+    else {
+      throw Failure(
+        message: """
+          the built-in benchmarks need kiviat-workload, which is built where libtorch is installed: \
+          sudo apt-get install libtorch-dev, then build again (make profile). Any command can be profiled without it: \
+          kiviat profile -- COMMAND
+          """)
+    }
+    return WorkloadTool(path: path)
+  }
+
+  /// A benchmark as `kiviat-workload list --json` describes it.
+  struct Benchmark: Decodable {
+    var id: String
+    var name: String
+    var task: String
+    var model: String
+    var dataSet: String
+    var metric: String
+  }
+
+  func benchmarks() throws -> [Benchmark] {
+    let output = try run(["list", "--json"])
+    do {
+      return try JSONDecoder().decode([Benchmark].self, from: output)
+    } catch {
+      throw Failure(
+        message: "\(path) does not belong to this kiviat (its list can't be read: \(error)): build both again")
+    }
+  }
+
+  /// The text of one of its commands.
+  func run(_ arguments: [String]) throws -> Data {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: path)
+    process.arguments = arguments
+    let pipe = Pipe()
+    process.standardOutput = pipe
+    do { try process.run() } catch { throw Failure(message: "can't run \(path): \(error.localizedDescription)") }
+    let output = (try? pipe.fileHandleForReading.readToEnd()) ?? Data()
+    process.waitUntilExit()
+    guard process.terminationReason == .exit, process.terminationStatus == 0 else {
+      throw Failure(message: "\(path) \(arguments.joined(separator: " ")) failed (status \(process.terminationStatus))")
+    }
+    return output
+  }
+}
+
+extension [WorkloadTool.Benchmark] {
+  /// The benchmark of that id or short name.
+  func named(_ name: String) throws -> WorkloadTool.Benchmark {
+    if let found = first(where: { $0.id.lowercased() == name.lowercased() || $0.name == name.lowercased() }) {
+      return found
+    }
+    let known = map { "\($0.name) (\($0.id))" }.joined(separator: ", ")
+    throw Failure(
+      message: """
+        there is no benchmark \(name). Known are \(known). To profile a command put -- before it: \
+        kiviat profile -- \(name)
+        """, status: 64)
+  }
+}
