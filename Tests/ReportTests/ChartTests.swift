@@ -121,7 +121,7 @@ struct ChartTests {
       .matches(of: #/<text x='([-\d.]+)' y='([-\d.]+)' class='label halo'>([^<]*)/#)
       .compactMap { match -> (x: Double, y: Double, width: Double)? in
         guard let x = Double(match.output.1), let y = Double(match.output.2) else { return nil }
-        return (x, y, TextMeasure.width(String(match.output.3), size: 11.5))
+        return (x, y, TextMeasure.width(String(match.output.3), size: 12.5))
       }
     #expect(boxes.count > 2)
     for (index, one) in boxes.enumerated() {

@@ -385,7 +385,7 @@ enum Fixtures {
       Quantity("profiler.cpu_time", unit: "ns", .init(.number(0.11e9), .kernelAccounting)),
       Quantity("profiler.wall", unit: "ns", .init(.number(24e6), .clock)),
     ]
-    data.counters = softwareCounters(scale: 0.3)
+    data.counters = softwareCounters(scale: 0.1035)
     data.points = points(wall: wall, busy: 1.4, memory: 2.1e8, random: &random)
     let make = "/usr/bin/make"
     let cc1 = "/usr/lib/gcc/x86_64-linux-gnu/12/cc1"

@@ -17,7 +17,7 @@ struct HostileTests {
 
   /// A training run with every text replaced.
   static let profile: Profile = {
-    var profile = Fixtures.training(repetitions: 2)
+    var profile = Fixtures.training()
     var index = 0
     func next() -> String {
       index += 1
@@ -66,18 +66,18 @@ struct HostileTests {
     return profile
   }()
 
+  static let characterization = Characterization(of: profile)
+
   @Test func nothingOfItBecomesMarkup() throws {
-    let page = try Report.render(Characterization(of: Self.profile), as: .html)
+    let page = try Report.render(Self.characterization, as: .html)
     // Our own elements and attributes only.
     #expect(!page.contains("<script>alert") && !page.contains("<img") && !page.contains("<svg onload"))
     #expect(page.components(separatedBy: "<script").count == 2)
     #expect(page.components(separatedBy: "</script").count == 2)
     #expect(!page.contains("<!--"))
     #expect(Markup.problem(in: page) == nil)
-    // No attribute of theirs: in tags, on… appears nowhere.
-    for match in page.matches(of: #/<[a-z][^<>]*>/#) {
-      #expect(!match.output.contains(#/\son[a-z]+=/#))
-    }
+    // No attribute of theirs: outside quotes, on… appears in no tag.
+    #expect(!Markup.tags(in: page).contains { $0.contains(" on") })
     #expect(!page.unicodeScalars.contains { $0 == "\u{202E}" || $0 == "\u{1B}" || $0 == "\u{0}" || $0 == "\u{9B}" })
     #expect(!page.contains("https://"))
     #expect(page.utf8.count < 2_000_000)
@@ -86,7 +86,7 @@ struct HostileTests {
 
   @Test(arguments: [ReportFormat.markdown, .text, .csv])
   func nothingOfItActsInTextFormats(format: ReportFormat) throws {
-    let text = try Report.render(Characterization(of: Self.profile), as: format)
+    let text = try Report.render(Self.characterization, as: format)
     #expect(!text.unicodeScalars.contains { $0 == "\u{202E}" || $0 == "\u{1B}" || $0 == "\u{0}" || $0 == "\u{9B}" })
     #expect(!text.contains("\na\nb"))
     if format == .markdown {
@@ -102,7 +102,7 @@ struct HostileTests {
   }
 
   @Test func jsonHoldsTheNamesAsTheyAre() throws {
-    let text = try Report.render(Characterization(of: Self.profile), as: .json)
+    let text = try Report.render(Self.characterization, as: .json)
     let root = try #require(JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
     let reports = try #require(root["reports"] as? [[String: Any]])
     let notes = try #require(reports[0]["notes"] as? [[String: Any]])
@@ -111,7 +111,7 @@ struct HostileTests {
   }
 
   @Test func everyCSVLineHasTenFields() throws {
-    let text = try Report.render(Characterization(of: Self.profile), as: .csv)
+    let text = try Report.render(Self.characterization, as: .csv)
     let rows = CSV.rows(text)
     #expect(rows.count > 200)
     #expect(rows.allSatisfy { $0.count == 10 })

@@ -62,7 +62,8 @@ struct LineChart: Chart {
     } else {
       let scale = LinearScale((startsAtZero ? min(0, low) : low)...max(high, low), from: bottom, to: top, tickCount: 4)
       y = scale
-      margin = Mark.leftMargin(scale, format: yFormat)
+      // Charts below each other share their left edge, unless a label is very wide.
+      margin = max(50, Mark.leftMargin(scale, format: yFormat))
       body += Mark.leftAxis(scale, format: yFormat, left: margin, right: width - 8)
     }
     let xs = finite.map(\.x)

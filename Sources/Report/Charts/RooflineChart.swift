@@ -176,7 +176,7 @@ struct RooflineChart: Chart {
       circles +=
         "<circle cx='\(place.x)' cy='\(place.y)' r='\(place.r)' class='blob \(point.color.name)'>\(Mark.tip(tip))</circle>"
       let text = VisibleText.shortened(point.label, to: 28)
-      let labelWidth = TextMeasure.width(text, size: 11.5)
+      let labelWidth = TextMeasure.width(text, size: 12.5)
       let candidates = [
         (x: place.x + place.r + 4, y: place.y - 7), (x: place.x - place.r - 4 - labelWidth, y: place.y - 7),
         (x: place.x - labelWidth / 2, y: place.y - place.r - 17),

@@ -101,7 +101,9 @@ struct StackedBarChart: Chart {
           height: layout.barHeight, class: "bar \(segment.color.name)", tip: tip)
         let percent = NumberFormat.percent(share)
         let candidates = ["\(segment.name) \(percent)", percent]
-        if labelsSegments, let text = candidates.first(where: { TextMeasure.width($0, size: 11) + 10 < segmentWidth }) {
+        if labelsSegments, row.segments.count > 1,
+          let text = candidates.first(where: { TextMeasure.width($0, size: 11) + 10 < segmentWidth })
+        {
           body += Mark.text(
             text, x: x + segmentWidth / 2, y: top + layout.barTop + layout.barHeight / 2 + 4,
             class: "on \(segment.color.name)", anchor: .middle)
