@@ -25,9 +25,9 @@ final class KernelSymbols {
 
   /// `$XDG_CACHE_HOME/kiviat` or `~/.cache/kiviat`.
   static var defaultCacheDirectory: String? {
-    let environment = ProcessInfo.processInfo.environment
-    if let cache = environment["XDG_CACHE_HOME"], cache.hasPrefix("/") { return cache + "/kiviat" }
-    guard let home = environment["HOME"], home.hasPrefix("/") else { return nil }
+    func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+    if let cache = variable("XDG_CACHE_HOME"), cache.hasPrefix("/") { return cache + "/kiviat" }
+    guard let home = variable("HOME"), home.hasPrefix("/") else { return nil }
     return home + "/.cache/kiviat"
   }
 

@@ -18,7 +18,10 @@ final class DwarfUnwinder {
   private final class Process {
     let session: DwflSession
     let revision: Int
-    var reported: Set<UInt64> = []
+    /// Mappings, by start, that libdwfl was told of, or that it can't be told of.
+    var seen: Set<UInt64> = []
+    /// Modules it knows, by load bias.
+    var modules: Set<UInt64> = []
     var isAttached = false
     var lastUse = 0
 
@@ -75,18 +78,19 @@ final class DwarfUnwinder {
     context.tid = sample.tid
     defer { context.stack = [] }
     guard let process = process(for: space) else { return nil }
-    // A module is reported when a walk first comes upon it; then the walk goes further the next time.
-    guard report(registers.instructionPointer, in: space, to: process) != .impossible else { return nil }
-    var attempts = 0
-    while true {
+    report(registers.instructionPointer, in: space, to: process)
+    // libdwfl takes the architecture from a module, so there must be one, also where the leaf is generated code.
+    for mapping in space.mappings where process.modules.isEmpty { report(mapping.start, in: space, to: process) }
+    guard attach(process, pid: space.pid) else { return nil }
+    // A module is reported when a walk first comes upon it; without its rules libdwfl would only guess by frame
+    // pointers, so the walk is done again.
+    for _ in 0..<Self.deepest {
       context.result = UnwoundStack()
-      guard attach(process, pid: space.pid) else { return nil }
       let outcome = dwfl_getthread_frames(process.session.dwfl, sample.tid, collectFrame, contextPointer)
       context.result.isComplete = outcome == 0 && !context.result.isTruncated
-      attempts += 1
-      guard let last = context.result.addresses.last, attempts < Self.deepest,
-        report(last, in: space, to: process) == .new
-      else { break }
+      let known = process.modules.count
+      for address in context.result.addresses { report(address, in: space, to: process) }
+      if process.modules.count == known { break }
     }
     return context.result.addresses.isEmpty ? nil : context.result
   }
@@ -116,26 +120,20 @@ final class DwarfUnwinder {
     return process.isAttached
   }
 
-  private enum Report {
-    case new
-    case known
-    case impossible
-  }
-
-  /// Tells libdwfl of the module at an address.
-  private func report(_ address: UInt64, in space: AddressSpace, to process: Process) -> Report {
-    guard let mapping = space.mapping(at: address), let module = symbolizer.module(of: mapping, in: space),
-      module.machine == UserRegisters.machine,
+  /// Tells libdwfl of the module at an address, unless it was told before.
+  private func report(_ address: UInt64, in space: AddressSpace, to process: Process) {
+    guard let mapping = space.mapping(at: address), process.seen.insert(mapping.start).inserted,
+      let module = symbolizer.module(of: mapping, in: space), module.machine == UserRegisters.machine,
       let virtual = module.virtualAddress(ofFileOffset: mapping.isVDSO ? 0 : mapping.fileOffset)
-    else { return .impossible }
+    else { return }
     let bias = mapping.start &- virtual
-    guard process.reported.insert(bias).inserted else { return .known }
+    guard !process.modules.contains(bias) else { return }
     let reported = process.session.report { dwfl in
       if mapping.isVDSO { return dwfl_report_module(dwfl, VDSOImage.name, mapping.start, mapping.end) }
       guard let path = module.path else { return nil }
       return dwfl_report_elf(dwfl, module.name, path, -1, bias, true)
     }
-    return reported == nil ? .impossible : .new
+    if reported != nil { process.modules.insert(bias) }
   }
 }
 

@@ -130,9 +130,13 @@ struct ProfileCommand: ParsableCommand {
 
     let events = try EventParser().parse(options: options.events)
     var line = ProgressLine()
+    let stacks = CallStacks()
     let session = ProfileSession(options: options) { context in
-      Collectors.all(events: events, context: context)
+      Collectors.all(events: events, context: context, stacks: stacks)
     }
+    // The session keeps it off itself; the command gets it as we got it.
+    signal(SIGPIPE, Kiviat.inheritedPipeSignal)
+    defer { signal(SIGPIPE, SIG_IGN) }
     let outcome = try session.run(
       prologue: { transaction in
         for quantity in host.quantities + ceilings { try transaction.quantity(quantity, repetition: -1) }

@@ -212,6 +212,26 @@ private let guestMarker = UInt64(bitPattern: -2560)
     #expect(profile.stacks.count == 4)
   }
 
+  @Test func theSameProcessNumberInAnotherRepetitionIsAnotherProcess() throws {
+    let stacks = stacks()
+    let writer = try writer()
+    for (repetition, path) in ["/x/first", "/x/second"].enumerated() {
+      let aggregator = aggregator(stacks)
+      aggregator.consume(map(pid, path))
+      aggregator.consume(sample([userMarker, 0x10_0040, 0x10_0101]))
+      aggregator.stop(monotonicNanoseconds: 9)
+      try writer.write {
+        try $0.repetition(Repetition(index: repetition, startedAtUnixNanoseconds: 1, startMonotonicNanoseconds: 0))
+        try aggregator.write(to: $0, repetition: repetition)
+      }
+    }
+    let profile = try Profile(contentsOf: writer.path)
+    #expect(
+      profile.repetitions.map { names(profile, $0.samples[0]) } == [
+        ["first+0x40", "first+0x100"], ["second+0x40", "second+0x100"],
+      ])
+  }
+
   @Test func cyclesShareTheCPUTime() throws {
     source.periodIsTime = false
     let aggregator = aggregator()
@@ -229,6 +249,31 @@ private let guestMarker = UInt64(bitPattern: -2560)
     samples = try Profile(contentsOf: writer.path).repetitions[0].samples
     #expect(samples.map(\.weightNanoseconds).sorted() == [2_000, 6_000])
     #expect(aggregator.state.method.contains("CPU time divided by the samples"))
+  }
+
+  @Test func rowsOfAFailedWriteAreWrittenAgain() throws {
+    struct DiskFull: Error {}
+    let aggregator = aggregator()
+    let writer = try writer()
+    aggregator.consume(map(pid, "/x/prog"))
+    aggregator.consume(sample([userMarker, 0x10_0040, 0x10_0101]))
+    try writer.write { try aggregator.write(to: $0, repetition: 0) }
+    aggregator.consume(sample([userMarker, 0x10_0050, 0x10_0101]))
+    for _ in 0..<2 {
+      #expect(throws: DiskFull.self) {
+        try writer.write {
+          try aggregator.write(to: $0, repetition: 0)
+          throw DiskFull()
+        }
+      }
+    }
+    aggregator.consume(sample([userMarker, 0x10_0060, 0x10_0101]))
+    try writer.write { try aggregator.write(to: $0, repetition: 0) }
+    let profile = try Profile(contentsOf: writer.path)
+    #expect(
+      Set(profile.repetitions[0].samples.map { names(profile, $0) }) == [
+        ["prog+0x40", "prog+0x100"], ["prog+0x50", "prog+0x100"], ["prog+0x60", "prog+0x100"],
+      ])
   }
 
   @Test func whatIsNotSampledIsNotZero() throws {
