@@ -101,6 +101,7 @@ private enum MeasuredKey: String, CodingKey {
 }
 
 extension Measured: Encodable where Value: Encodable {
+  /// Writes the value with its provenance beside it.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: MeasuredKey.self)
     switch self {
@@ -115,6 +116,7 @@ extension Measured: Encodable where Value: Encodable {
 }
 
 extension Measured: Decodable where Value: Decodable {
+  /// Reads what `encode(to:)` wrote.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: MeasuredKey.self)
     if let unavailable = try container.decodeIfPresent(Unavailable.self, forKey: .unavailable) {

@@ -33,6 +33,7 @@ public enum QuantityValue: Hashable, Codable, Sendable {
 
 // In JSON simply a number or a string.
 extension QuantityValue {
+  /// Writes the number or text alone.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     switch self {
@@ -41,6 +42,7 @@ extension QuantityValue {
     }
   }
 
+  /// Reads a number or a text.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     if let number = try? container.decode(Double.self) {
