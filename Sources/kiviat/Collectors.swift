@@ -1,9 +1,15 @@
 // Which collectors a profile is made with.
 import Profiler
 
-enum Collectors {
-  /// - Parameter stacks: one for all repetitions of a profile.
-  static func all(events: [PerfEventSpec], context: RepetitionContext, stacks: CallStacks) -> [any Collector] {
+/// Makes the collectors of each repetition of one profile.
+final class Collectors {
+  private let events: [PerfEventSpec]
+  /// Shared by the repetitions: the numbers of frames and stacks are the file's.
+  private let stacks = CallStacks()
+
+  init(events: [PerfEventSpec]) { self.events = events }
+
+  func make(_ context: RepetitionContext) -> [any Collector] {
     let counting = CountingCollector(events: events, options: context.options, access: context.access)
     let sampling = SampleAggregator(sampling: context.source, stacks: stacks)
     sampling.taskClockNanoseconds = {

@@ -130,10 +130,8 @@ struct ProfileCommand: ParsableCommand {
 
     let events = try EventParser().parse(options: options.events)
     var line = ProgressLine()
-    let stacks = CallStacks()
-    let session = ProfileSession(options: options) { context in
-      Collectors.all(events: events, context: context, stacks: stacks)
-    }
+    let collectors = Collectors(events: events)
+    let session = ProfileSession(options: options, makeCollectors: collectors.make)
     let outcome = try session.run(
       prologue: { transaction in
         for quantity in host.quantities + ceilings { try transaction.quantity(quantity, repetition: -1) }
