@@ -77,6 +77,10 @@ var targets: [Target] = [
     ],
     swiftSettings: swift),
 
+  // What we measure of ourselves: Benchmarks/README.md.
+  .executableTarget(
+    name: "LargeProfile", dependencies: ["Analysis", "Report"], path: "Benchmarks/LargeProfile", swiftSettings: swift),
+
   // A C program with known events, and a session in a process of its own: what the tests run.
   .executableTarget(name: "TestVictim", path: "Tests/TestVictim", cSettings: c),
   .executableTarget(
@@ -88,7 +92,8 @@ var targets: [Target] = [
   .testTarget(name: "ProfilerTests", dependencies: ["Profiler"], swiftSettings: swift),
   .testTarget(name: "AnalysisTests", dependencies: ["Analysis"], swiftSettings: swift),
   .testTarget(name: "ReportTests", dependencies: ["Report"], swiftSettings: swift),
-  .testTarget(name: "KiviatTests", dependencies: ["ProfileModel"], swiftSettings: swift),
+  // End to end: these run the built programs.
+  .testTarget(name: "KiviatTests", dependencies: ["ProfileModel", "kiviat"], swiftSettings: swift),
 ]
 
 if let torch = LibTorch.find() {

@@ -55,7 +55,8 @@ struct ProfileFileClaim {
     let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o644)
     guard descriptor >= 0 else {
       let cause = errno
-      let folder = (path as NSString).deletingLastPathComponent
+      // Not NSString.deletingLastPathComponent: Foundation on Linux traps on ".".
+      let folder = path.lastIndex(of: "/").map { path[..<$0] } ?? ""
       let detail =
         cause == ENOENT && !folder.isEmpty ? "the folder \(folder) does not exist" : String(cString: strerror(cause))
       throw ProfileError.notWritable(path: path, detail: detail)

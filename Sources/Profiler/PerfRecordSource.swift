@@ -283,13 +283,14 @@ public final class PerfRecordSource {
     if options.unwinding == .dwarf {
       sampleType |= PerfRecordDecoder.bit(PERF_SAMPLE_REGS_USER) | PerfRecordDecoder.bit(PERF_SAMPLE_STACK_USER)
     }
-    var refusal: Unavailable?
+    var refusals: [Unavailable] = []
     var frequency = options.frequency
     if frequency > access.maximumSampleRate {
       frequency = access.maximumSampleRate
-      refusal = Unavailable(
-        "kernel.perf_event_max_sample_rate is \(frequency)",
-        remedy: "sudo sysctl kernel.perf_event_max_sample_rate=\(options.frequency)")
+      refusals.append(
+        Unavailable(
+          "kernel.perf_event_max_sample_rate is \(frequency)",
+          remedy: "sudo sysctl kernel.perf_event_max_sample_rate=\(options.frequency)"))
     }
 
     func attempt(_ spec: PerfEventSpec) throws(SystemCallError) {
@@ -302,7 +303,7 @@ public final class PerfRecordSource {
       }
       samplers = try openOnAll(attribute, index: Self.samplingEvent, pid: pid, cpus: cpus, mayReduce: true)
       let userOnly = samplers.contains(where: \.isReducedToUser)
-      if userOnly { refusal = refusal ?? access.noKernel }
+      if userOnly, let reason = access.noKernel { refusals.append(reason) }
       let stacks =
         switch options.unwinding {
         case .framePointer: "frame pointers"
@@ -310,9 +311,10 @@ public final class PerfRecordSource {
         case .none: "no call stacks"
         }
       samplingState = CollectorState(
-        "sampling", refusal == nil ? .measured : .degraded,
+        "sampling", refusals.isEmpty ? .measured : .degraded,
         method: "\(spec.name) at \(frequency) Hz, \(userOnly ? "user mode only" : "user and kernel"), \(stacks)",
-        reason: refusal?.reason, remedy: refusal?.remedy)
+        reason: refusals.isEmpty ? nil : refusals.map(\.reason).joined(separator: "; "),
+        remedy: refusals.compactMap(\.remedy).first)
     }
 
     let cycles = PerfEventSpec(
@@ -321,18 +323,18 @@ public final class PerfRecordSource {
       "cpu-clock", .software, type: PERF_TYPE_SOFTWARE.rawValue, config: UInt64(PERF_COUNT_SW_CPU_CLOCK.rawValue))
     if options.counters != .off {
       if let reason = access.noHardware {
-        refusal = reason
+        refusals.append(reason)
       } else {
         do {
           periodIsTime = false
           return try attempt(cycles)
         } catch {
-          refusal = access.explanation(of: error, opening: cycles)
+          refusals.append(access.explanation(of: error, opening: cycles))
         }
       }
       if options.counters == .hardware {
         samplingState = CollectorState(
-          "sampling", .unavailable, reason: refusal?.reason, remedy: refusal?.remedy)
+          "sampling", .unavailable, reason: refusals.last?.reason, remedy: refusals.last?.remedy)
         return
       }
     }

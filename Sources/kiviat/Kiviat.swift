@@ -18,9 +18,12 @@ struct Kiviat: ParsableCommand {
     version: "kiviat \(kiviatVersion)",
     subcommands: [ProfileCommand.self, ReportCommand.self, DoctorCommand.self, ListCommand.self])
 
+  /// What SIGPIPE was to do when we were started: commands inherit it.
+  static let inheritedPipeSignal = signal(SIGPIPE, SIG_IGN)
+
   static func main() {
     // A reader that closes early (`kiviat report - | head`) is no crash: the write fails and says so.
-    signal(SIGPIPE, SIG_IGN)
+    _ = inheritedPipeSignal
     do {
       var command = try parseAsRoot()
       try command.run()

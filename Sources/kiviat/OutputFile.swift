@@ -12,12 +12,12 @@ struct OutputFile {
       path = nil
       return
     }
-    let folder = (argument as NSString).deletingLastPathComponent
     var isDirectory: ObjCBool = false
     if FileManager.default.fileExists(atPath: argument, isDirectory: &isDirectory), isDirectory.boolValue {
       throw Failure(message: "\(argument) is a directory: name a file in it with -o")
     }
-    let parent = folder.isEmpty ? "." : folder
+    // Not NSString.deletingLastPathComponent: Foundation on Linux traps on ".".
+    let parent = argument.lastIndex(of: "/").map { String(argument[...$0]) } ?? "."
     guard access(parent, W_OK) == 0 else {
       throw Failure(
         message:

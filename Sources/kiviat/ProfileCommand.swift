@@ -132,6 +132,9 @@ struct ProfileCommand: ParsableCommand {
     var line = ProgressLine()
     let collectors = Collectors(events: events)
     let session = ProfileSession(options: options, makeCollectors: collectors.make)
+    // The session keeps it off itself; the command gets it as we got it.
+    signal(SIGPIPE, Kiviat.inheritedPipeSignal)
+    defer { signal(SIGPIPE, SIG_IGN) }
     let outcome = try session.run(
       prologue: { transaction in
         for quantity in host.quantities + ceilings { try transaction.quantity(quantity, repetition: -1) }
