@@ -15,7 +15,7 @@ trap 'rm -rf "$folder"' EXIT
     echo "__attribute__((noinline)) void work_$weight(void) { double x = $weight;"
     echo "  for (long i = 0; i < ${weight}000; i++) x = x * 1.0000001 + 1e-9; sink = x; }"
   done
-  echo 'int main(void) { for (int round = 0; round < 25000; round++) {'
+  echo 'int main(void) { for (int round = 0; round < 12000; round++) {'
   for weight in 20 16 13 11 9 8 7 6 4 3 2 1; do echo "work_$weight();"; done
   echo '} return 0; }'
 } > "$folder/hot.c"
@@ -23,7 +23,7 @@ cc -O1 -o "$folder/hot" "$folder/hot.c"
 
 "$kiviat" profile -q -F 999 --counters off -o "$folder/hot.kiviat" -- "$folder/hot"
 perf record -q -F 999 -e cpu-clock -o "$folder/perf.data" -- "$folder/hot" 2> "$folder/perf.log"
-perf script -i "$folder/perf.data" -F sym > "$folder/perf.txt" 2>> "$folder/perf.log"
+perf script -i "$folder/perf.data" -F ip,sym > "$folder/perf.txt" 2>> "$folder/perf.log"
 
 python3 - "$folder" <<'EOF'
 import collections, math, sqlite3, sys
@@ -32,7 +32,7 @@ database = sqlite3.connect(folder + "/hot.kiviat")
 kiviat = collections.Counter(dict(database.execute(
     "SELECT f.function, sum(s.samples) FROM sample s JOIN stack t ON t.id = s.stack JOIN frame f ON f.id = t.frame "
     "GROUP BY f.function")))
-perf = collections.Counter(line.strip() for line in open(folder + "/perf.txt") if line.strip())
+perf = collections.Counter(line.split(None, 1)[1].strip() for line in open(folder + "/perf.txt") if line.strip())
 k, p = sum(kiviat.values()), sum(perf.values())
 weights = [20, 16, 13, 11, 9, 8, 7, 6, 4, 3, 2, 1]
 print(f"{k} samples by kiviat, {p} by perf")

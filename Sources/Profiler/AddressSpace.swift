@@ -104,21 +104,32 @@ public final class AddressSpace {
   }
 }
 
+/// Numbers address spaces, across the repetitions of a profile.
+public final class InstanceCounter {
+  private var last = 0
+
+  /// Starts at 1.
+  public init() {}
+
+  func next() -> Int {
+    last += 1
+    return last
+  }
+}
+
 /// The address spaces of a process tree.
 public final class AddressSpaces {
   private var spaces: [Int32: AddressSpace] = [:]
   /// Processes that ended, oldest first: their last samples may still come, so the latest of them are kept.
   private var ended: [(pid: Int32, instance: Int)] = []
   private static let keptAfterEnd = 256
-  private var instances = 0
+  private let instances: InstanceCounter
   private let procRoot: String
 
-  /// Keeps spaces; `procRoot` is where `/proc` is.
-  public init(procRoot: String = "/proc") { self.procRoot = procRoot }
-
-  private func newInstance() -> Int {
-    instances += 1
-    return instances
+  /// Keeps spaces; `procRoot` is where `/proc` is. What shares a symbolizer must share the counter.
+  public init(procRoot: String = "/proc", instances: InstanceCounter = InstanceCounter()) {
+    self.procRoot = procRoot
+    self.instances = instances
   }
 
   /// Applies a record; records come in time order. Samples and lost records change nothing.
@@ -130,10 +141,10 @@ public final class AddressSpaces {
       space(of: mapping.pid).insert(
         CodeMapping(start: mapping.address, end: end, fileOffset: mapping.pageOffset, path: mapping.path))
     case .name(let pid, _, _, let isExec, _):
-      if isExec { spaces[pid] = AddressSpace(pid: pid, instance: newInstance()) }
+      if isExec { spaces[pid] = AddressSpace(pid: pid, instance: instances.next()) }
     case .fork(let pid, let parentPID, _, _, _):
       guard pid != parentPID else { return }
-      spaces[pid] = AddressSpace(pid: pid, instance: newInstance(), copying: space(of: parentPID))
+      spaces[pid] = AddressSpace(pid: pid, instance: instances.next(), copying: space(of: parentPID))
     case .exit(let pid, _, let tid, _, _):
       guard pid == tid, let space = spaces[pid] else { return }
       ended.append((pid, space.instance))
@@ -151,7 +162,7 @@ public final class AddressSpaces {
   public func space(of pid: Int32) -> AddressSpace {
     if let space = spaces[pid] { return space }
     let space = AddressSpace(
-      pid: pid, instance: newInstance(), mappings: ProcMaps.executableMappings(pid: pid, procRoot: procRoot))
+      pid: pid, instance: instances.next(), mappings: ProcMaps.executableMappings(pid: pid, procRoot: procRoot))
     spaces[pid] = space
     return space
   }

@@ -48,7 +48,7 @@ public final class SampleAggregator: PerfRecordConsumer, Collector {
 
   private let source: (any SamplingSource)?
   private let stacks: CallStacks
-  private var spaces = AddressSpaces()
+  private let spaces: AddressSpaces
   private var unwinding = ProfileOptions.Unwinding.framePointer
   private var frequency = 499
   private var isStopped = false
@@ -88,6 +88,7 @@ public final class SampleAggregator: PerfRecordConsumer, Collector {
   ) {
     self.source = source
     self.stacks = stacks
+    spaces = AddressSpaces(instances: stacks.instances)
     self.attributor = attributor
   }
 

@@ -5,6 +5,8 @@ import ProfileModel
 /// stacks are the file's, and because what was symbolized once need not be again.
 public final class CallStacks {
   let symbolizer: Symbolizer
+  /// For the address spaces whose samples come here.
+  let instances = InstanceCounter()
   private lazy var unwinder = DwarfUnwinder(symbolizer: symbolizer)
   private var table = StackTable()
   private var tree = AddressTree()

@@ -212,6 +212,26 @@ private let guestMarker = UInt64(bitPattern: -2560)
     #expect(profile.stacks.count == 4)
   }
 
+  @Test func theSameProcessNumberInAnotherRepetitionIsAnotherProcess() throws {
+    let stacks = stacks()
+    let writer = try writer()
+    for (repetition, path) in ["/x/first", "/x/second"].enumerated() {
+      let aggregator = aggregator(stacks)
+      aggregator.consume(map(pid, path))
+      aggregator.consume(sample([userMarker, 0x10_0040, 0x10_0101]))
+      aggregator.stop(monotonicNanoseconds: 9)
+      try writer.write {
+        try $0.repetition(Repetition(index: repetition, startedAtUnixNanoseconds: 1, startMonotonicNanoseconds: 0))
+        try aggregator.write(to: $0, repetition: repetition)
+      }
+    }
+    let profile = try Profile(contentsOf: writer.path)
+    #expect(
+      profile.repetitions.map { names(profile, $0.samples[0]) } == [
+        ["first+0x40", "first+0x100"], ["second+0x40", "second+0x100"],
+      ])
+  }
+
   @Test func cyclesShareTheCPUTime() throws {
     source.periodIsTime = false
     let aggregator = aggregator()
