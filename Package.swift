@@ -13,7 +13,7 @@ struct LibTorch {
 
   static func find() -> LibTorch? {
     func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
-    if let directory = Context.environment["LIBTORCH"] {
+    if let directory = Context.environment["LIBTORCH"], !directory.isEmpty {
       guard directory != "none" else { return nil }
       return LibTorch(
         includes: ["\(directory)/include", "\(directory)/include/torch/csrc/api/include"],
@@ -83,6 +83,7 @@ var targets: [Target] = [
 
   // A C program with known events, and a session in a process of its own: what the tests run.
   .executableTarget(name: "TestVictim", path: "Tests/TestVictim", cSettings: c),
+  .executableTarget(name: "ThreadStates", path: "Tests/ThreadStates", cSettings: c),
   .executableTarget(
     name: "SessionDriver", dependencies: ["Profiler"], path: "Tests/SessionDriver", swiftSettings: swift),
 
@@ -120,7 +121,10 @@ if let torch = LibTorch.find() {
       name: "kiviat-workload",
       dependencies: ["Workloads", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: swift),
-    .testTarget(name: "WorkloadsTests", dependencies: ["Workloads", "CKernelTrace"], swiftSettings: swift),
+    .testTarget(
+      name: "WorkloadsTests", dependencies: ["Workloads", "CKernelTrace", "Profiler", "ProfileModel", "WorkloadLog"],
+      exclude: ["Reference"],
+      swiftSettings: swift),
   ]
 }
 
