@@ -33,7 +33,6 @@ struct WorkloadTool {
     var task: String
     var model: String
     var dataSet: String
-    var metric: String
   }
 
   func benchmarks() throws -> [Benchmark] {

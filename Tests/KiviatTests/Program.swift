@@ -70,6 +70,9 @@ enum Programs {
 final class Running {
   struct SpawnError: Error { var code: Int32 }
 
+  /// `POSIX_SPAWN_SETSID` of glibc's spawn.h, which Swift doesn't see.
+  private static let newSession: Int16 = 0x80
+
   let pid: pid_t
   private let workplace: Workplace
   private let outputPath: String
@@ -118,7 +121,7 @@ final class Running {
     sigfillset(&all)
     posix_spawnattr_setsigdefault(&attributes, &all)
     posix_spawnattr_setflags(
-      &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) | 0x80 /* POSIX_SPAWN_SETSID */)
+      &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) | Self.newSession)
 
     let variables = ProcessInfo.processInfo.environment.merging(["NO_COLOR": "1"]) { $1 }.merging(environment) { $1 }
     var arguments = (["env", "-C", workplace.path] + command).map { strdup($0) } + [nil]

@@ -159,6 +159,10 @@ public struct TrainingStage {
   public var evaluate: () throws -> Double
   /// Called before each epoch, with its number.
   public var willBeginEpoch: (Int) throws -> Void = { _ in }
+  /// Further measures of the last evaluation, beside the one that decides: `NDCG@10` …
+  public var measures: () -> [(name: String, value: Double)] = { [] }
+  /// What the user must know and has not been told yet, such as images that could not be read. Asked after each epoch.
+  public var newWarnings: () -> [String] = { [] }
 
   /// Makes a stage.
   public init(

@@ -3,7 +3,9 @@
 /// All component benchmarks. A new one is added to the list here.
 public enum BenchmarkRegistry {
   /// In the order of their ids.
-  public static var all: [any Benchmark.Type] { [] }
+  public static var all: [any Benchmark.Type] {
+    [ImageClassification.self, Recommendation.self, SpatialTransformer.self, LearningToRank.self]
+  }
 
   /// The benchmark of an id or a name, in any case.
   public static func find(_ text: String) -> (any Benchmark.Type)? {

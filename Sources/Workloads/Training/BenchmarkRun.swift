@@ -11,7 +11,7 @@ public struct BenchmarkRun: Sendable {
   public var seed: UInt64 = 1
   /// Threads within an operation; `nil` for all.
   public var threads: Int?
-  /// Samples in a batch or a query; `nil` for the benchmark's own.
+  /// Samples in a batch or a query; `nil` for the benchmark's own batch, and for queries of one sample.
   public var batchSize: Int?
   /// Training steps or queries; `nil` for no limit.
   public var steps: Int?
@@ -90,8 +90,8 @@ public struct BenchmarkRun: Sendable {
     defer { Trace.close() }
 
     let configuration = BenchmarkConfiguration(
-      scale: scale, mode: mode, seed: seed, batchSize: batchSize ?? scaleInfo.batchSize, dataDirectory: dataDirectory,
-      maximumEpochs: epochs ?? scaleInfo.maximumEpochs)
+      scale: scale, mode: mode, seed: seed, batchSize: batchSize ?? (mode == .train ? scaleInfo.batchSize : 1),
+      dataDirectory: dataDirectory, maximumEpochs: epochs ?? scaleInfo.maximumEpochs)
     reporter.report(.region(name: "set-up", isBegin: true, time: monotonicNanoseconds()))
     let benchmark = try phase(.data) { try type.init(configuration) }
     reporter.report(.region(name: "set-up", isBegin: false, time: monotonicNanoseconds()))

@@ -17,7 +17,7 @@ public struct DataLoader: Sendable {
   public let batchSize: Int
   /// Whether each epoch has its own random order.
   public let isShuffled: Bool
-  /// Whether a last batch that is not full is left out.
+  /// Whether a last batch that is not full is left out, unless it is the only one.
   public let dropsLast: Bool
   public let seed: UInt64
   /// Batches made ahead; 0 makes them when asked for.
@@ -39,7 +39,9 @@ public struct DataLoader: Sendable {
 
   /// Batches in an epoch.
   public var batchCount: Int {
-    dropsLast ? dataset.count / batchSize : (dataset.count + batchSize - 1) / batchSize
+    // A data set smaller than a batch is one small batch: an epoch of none would train nothing and say so nowhere.
+    dropsLast
+      ? max(dataset.count / batchSize, min(dataset.count, 1)) : (dataset.count + batchSize - 1) / batchSize
   }
 
   /// The order of samples in an epoch.
@@ -47,7 +49,7 @@ public struct DataLoader: Sendable {
     var order = Array(0..<dataset.count)
     if isShuffled {
       var random = SeededRandom(seed, epoch, -1)
-      order.shuffle(using: &random)
+      random.shuffle(&order)
     }
     return order
   }

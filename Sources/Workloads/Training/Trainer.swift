@@ -104,7 +104,14 @@ public final class Trainer {
           epoch: epoch, stage: stage.name, time: monotonicNanoseconds(), durationNanoseconds: epochEnd - epochStart,
           samples: samples, meanLoss: lossSum / Double(samples), metric: stage.target.metric,
           quality: outcome.quality))
+      for warning in stage.newWarnings() { reporter.report(.note(isWarning: true, message: warning)) }
       if outcome.isReached && limits.stopsAtTarget { break }
+    }
+    if outcome.epochs > 0 {
+      let prefix = stage.name.isEmpty ? "training" : "training.\(stage.name)"
+      for measure in stage.measures() {
+        reporter.quantity("\(prefix).\(measure.name)", "1", measure.value, "at the last evaluation")
+      }
     }
     stage.model.train(false)
     reporter.report(.region(name: regionName, isBegin: false, time: monotonicNanoseconds()))
