@@ -77,8 +77,13 @@ var targets: [Target] = [
     ],
     swiftSettings: swift),
 
+  // What we measure of ourselves: Benchmarks/README.md.
+  .executableTarget(
+    name: "LargeProfile", dependencies: ["Analysis", "Report"], path: "Benchmarks/LargeProfile", swiftSettings: swift),
+
   // A C program with known events, and a session in a process of its own: what the tests run.
   .executableTarget(name: "TestVictim", path: "Tests/TestVictim", cSettings: c),
+  .executableTarget(name: "ThreadStates", path: "Tests/ThreadStates", cSettings: c),
   .executableTarget(
     name: "SessionDriver", dependencies: ["Profiler"], path: "Tests/SessionDriver", swiftSettings: swift),
 

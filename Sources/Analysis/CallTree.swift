@@ -73,29 +73,32 @@ struct CallTree {
       return (index, kind == .inlined)
     }
 
-    // Only nodes that samples reach, callers first.
+    // Only nodes that samples reach, callers first. A node on the way up is marked, so that a cycle is seen.
+    let marked: Int32 = -2
     var indexOfNode: [Int64: Int32] = [:]
     indexOfNode.reserveCapacity(stacks.count)
-    var path: [Int64] = []
-    var onPath: Set<Int64> = []
+    var path: [(id: Int64, frame: Int64)] = []
     leaf.reserveCapacity(samples.count)
     for sample in samples {
       path.removeAll(keepingCapacity: true)
-      onPath.removeAll(keepingCapacity: true)
       var next: Int64? = sample.stack
       var above: Int32 = -1
       while let id = next {
         if let known = indexOfNode[id] {
-          above = known
+          if known != marked { above = known }
           break
         }
-        guard onPath.insert(id).inserted else { break }
-        path.append(id)
-        // A missing parent ends the stack; a missing leaf is kept, so that no sample is lost.
-        next = stacks[id].flatMap { node in node.parent.flatMap { stacks[$0] == nil ? nil : $0 } }
+        guard let node = stacks[id] else {
+          // A missing caller ends the stack; a missing leaf is kept without a name, so that no sample is lost.
+          if path.isEmpty { path.append((id, .min)) }
+          break
+        }
+        indexOfNode[id] = marked
+        path.append((id, node.frame))
+        next = node.parent
       }
-      for id in path.reversed() {
-        let (function, isInlined) = intern(stacks[id]?.frame ?? .min)
+      for (id, frame) in path.reversed() {
+        let (function, isInlined) = intern(frame)
         let index = Int32(parent.count)
         parent.append(above)
         self.function.append(function)

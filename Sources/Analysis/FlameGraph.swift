@@ -39,9 +39,9 @@ public struct FlameGraph: Codable, Sendable, Equatable {
 
 extension FlameGraph {
   /// Nodes that a page can still draw and carry.
-  static let nodeLimit = 4000
-  /// Less than a pixel of a wide screen.
-  static let leastThreshold = 0.0005
+  static let nodeLimit = 2000
+  /// About a pixel of a wide screen.
+  static let leastThreshold = 0.001
 
   static func of(_ tree: CallTree, _ run: Run, limit: Int = nodeLimit) -> Measured<FlameGraph> {
     guard tree.nanoseconds > 0 else { return .unavailable(run.noSamples) }

@@ -122,12 +122,14 @@ enum Statistics {
     guard count > 0, proportion.isFinite else { return Interval(lower: 0, upper: 1, level: level) }
     let p = min(max(proportion, 0), 1)
     let n = Double(count)
-    let z = normalQuantile((1 + level) / 2)
+    let z = level == 0.95 ? normal95 : normalQuantile((1 + level) / 2)
     let scale = 1 / (1 + z * z / n)
     let center = scale * (p + z * z / (2 * n))
     let half = scale * z * (p * (1 - p) / n + z * z / (4 * n * n)).squareRoot()
     return Interval(lower: max(0, center - half), upper: min(1, center + half), level: level)
   }
+
+  private static let normal95 = normalQuantile(0.975)
 
   /// The value below which a standard normal variable falls with probability p, 0 < p < 1.
   static func normalQuantile(_ p: Double) -> Double {

@@ -41,6 +41,7 @@ static const int caught[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2,
 enum { CAUGHT = sizeof caught / sizeof caught[0] };
 
 static struct sigaction previous[CAUGHT];
+static struct sigaction previous_child;
 // The write end; -1 when nothing is caught.
 static volatile sig_atomic_t signal_fd = -1;
 static int signal_read_fd = -1;
@@ -82,6 +83,15 @@ int kiviat_signals_begin(void) {
     }
     sigaction(caught[i], &action, NULL);
   }
+  // Whoever started us may have had its children reaped by the kernel; that is inherited, and would take the target's
+  // exit status away.
+  sigaction(SIGCHLD, NULL, &previous_child);
+  if (previous_child.sa_handler == SIG_IGN || (previous_child.sa_flags & SA_NOCLDWAIT)) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_DFL;
+    sigaction(SIGCHLD, &action, NULL);
+  }
   return signal_read_fd;
 }
 
@@ -89,6 +99,8 @@ int kiviat_signals_begin(void) {
 static void restore_signals(void) {
   if (signal_fd < 0) return;
   for (int i = 0; i < CAUGHT; i++) sigaction(caught[i], &previous[i], NULL);
+  if (previous_child.sa_handler == SIG_IGN || (previous_child.sa_flags & SA_NOCLDWAIT))
+    sigaction(SIGCHLD, &previous_child, NULL);
 }
 
 void kiviat_signals_end(void) {

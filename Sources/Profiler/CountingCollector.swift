@@ -90,16 +90,21 @@ public final class CountingCollector: Collector {
     let opened = events.filter { $0.event != nil }
     let hasHardware = opened.contains { $0.spec.kind == .hardware }
     let isReduced = opened.contains { $0.event?.isReducedToUser == true }
-    let missing = events.first { $0.unavailable != nil }?.unavailable
+    var causes: [Unavailable] = []
+    for cause in events.compactMap(\.unavailable) + (isReduced ? [access.noKernel].compactMap(\.self) : [])
+    where !causes.contains(cause) {
+      causes.append(cause)
+    }
     let method =
       (hasHardware ? "hardware and software events" : "software events")
       + (isReduced ? ", user mode only" : ", user and kernel") + ", whole process tree"
-    let reason = missing ?? (isReduced ? access.noKernel : nil)
     let outcome: CollectorState.Outcome =
-      opened.isEmpty && !events.contains { $0.spec.kind == .accounting } && missing != nil
-      ? .unavailable : reason == nil ? .measured : .degraded
+      opened.isEmpty && !events.contains { $0.spec.kind == .accounting } && !causes.isEmpty
+      ? .unavailable : causes.isEmpty ? .measured : .degraded
     return CollectorState(
-      name, outcome, method: outcome == .unavailable ? "" : method, reason: reason?.reason, remedy: reason?.remedy)
+      name, outcome, method: outcome == .unavailable ? "" : method,
+      reason: causes.isEmpty ? nil : causes.map(\.reason).joined(separator: "; "),
+      remedy: causes.compactMap(\.remedy).first)
   }
 
   /// The events enabled themselves at the exec.

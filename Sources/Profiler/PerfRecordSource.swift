@@ -69,6 +69,8 @@ public final class PerfRecordSource {
   private struct Tracepoint {
     var name: String
     var callChain: Bool
+    /// An event that needs no tracefs, in place of a tracepoint.
+    var spec: PerfEventSpec?
     var unavailable: Unavailable?
     var events: [PerfEvent] = []
   }
@@ -102,6 +104,20 @@ public final class PerfRecordSource {
   /// - Returns: The value of ``PerfSample/event``; ``problem(withTracepoint:)`` tells whether it could be opened.
   public func addTracepoint(_ name: String, callChain: Bool) -> Int {
     tracepoints.append(Tracepoint(name: name, callChain: callChain))
+    return tracepoints.count
+  }
+
+  /// Asks for a sample with the kernel's call chain whenever a thread of the target leaves a CPU, just before its
+  /// ``PerfRecord/contextSwitch(pid:tid:isOut:isPreempted:time:)`` record. What `sched:sched_switch` would tell, without
+  /// tracefs.
+  ///
+  /// - Returns: As for ``addTracepoint(_:callChain:)``.
+  public func requestSwitchStacks() -> Int {
+    requestContextSwitches()
+    let spec = PerfEventSpec(
+      "context-switches", .software, type: PERF_TYPE_SOFTWARE.rawValue,
+      config: UInt64(PERF_COUNT_SW_CONTEXT_SWITCHES.rawValue))
+    tracepoints.append(Tracepoint(name: spec.name, callChain: true, spec: spec))
     return tracepoints.count
   }
 
@@ -283,13 +299,14 @@ public final class PerfRecordSource {
     if options.unwinding == .dwarf {
       sampleType |= PerfRecordDecoder.bit(PERF_SAMPLE_REGS_USER) | PerfRecordDecoder.bit(PERF_SAMPLE_STACK_USER)
     }
-    var refusal: Unavailable?
+    var refusals: [Unavailable] = []
     var frequency = options.frequency
     if frequency > access.maximumSampleRate {
       frequency = access.maximumSampleRate
-      refusal = Unavailable(
-        "kernel.perf_event_max_sample_rate is \(frequency)",
-        remedy: "sudo sysctl kernel.perf_event_max_sample_rate=\(options.frequency)")
+      refusals.append(
+        Unavailable(
+          "kernel.perf_event_max_sample_rate is \(frequency)",
+          remedy: "sudo sysctl kernel.perf_event_max_sample_rate=\(options.frequency)"))
     }
 
     func attempt(_ spec: PerfEventSpec) throws(SystemCallError) {
@@ -302,7 +319,7 @@ public final class PerfRecordSource {
       }
       samplers = try openOnAll(attribute, index: Self.samplingEvent, pid: pid, cpus: cpus, mayReduce: true)
       let userOnly = samplers.contains(where: \.isReducedToUser)
-      if userOnly { refusal = refusal ?? access.noKernel }
+      if userOnly, let reason = access.noKernel { refusals.append(reason) }
       let stacks =
         switch options.unwinding {
         case .framePointer: "frame pointers"
@@ -310,9 +327,10 @@ public final class PerfRecordSource {
         case .none: "no call stacks"
         }
       samplingState = CollectorState(
-        "sampling", refusal == nil ? .measured : .degraded,
+        "sampling", refusals.isEmpty ? .measured : .degraded,
         method: "\(spec.name) at \(frequency) Hz, \(userOnly ? "user mode only" : "user and kernel"), \(stacks)",
-        reason: refusal?.reason, remedy: refusal?.remedy)
+        reason: refusals.isEmpty ? nil : refusals.map(\.reason).joined(separator: "; "),
+        remedy: refusals.compactMap(\.remedy).first)
     }
 
     let cycles = PerfEventSpec(
@@ -321,18 +339,18 @@ public final class PerfRecordSource {
       "cpu-clock", .software, type: PERF_TYPE_SOFTWARE.rawValue, config: UInt64(PERF_COUNT_SW_CPU_CLOCK.rawValue))
     if options.counters != .off {
       if let reason = access.noHardware {
-        refusal = reason
+        refusals.append(reason)
       } else {
         do {
           periodIsTime = false
           return try attempt(cycles)
         } catch {
-          refusal = access.explanation(of: error, opening: cycles)
+          refusals.append(access.explanation(of: error, opening: cycles))
         }
       }
       if options.counters == .hardware {
         samplingState = CollectorState(
-          "sampling", .unavailable, reason: refusal?.reason, remedy: refusal?.remedy)
+          "sampling", .unavailable, reason: refusals.last?.reason, remedy: refusals.last?.remedy)
         return
       }
     }
@@ -349,11 +367,19 @@ public final class PerfRecordSource {
   private func open(tracepoint index: Int, pid: Int32, cpus: [Int32]) {
     let name = tracepoints[index].name
     do {
-      let spec = try TracepointDirectory.find().spec(name)
-      var sampleType = PerfRecordDecoder.bit(PERF_SAMPLE_RAW) | PerfRecordDecoder.bit(PERF_SAMPLE_PERIOD)
+      let own = tracepoints[index].spec
+      let spec: PerfEventSpec
+      if let own { spec = own } else { spec = try TracepointDirectory.find().spec(name) }
+      var sampleType = PerfRecordDecoder.bit(PERF_SAMPLE_PERIOD)
+      if own == nil { sampleType |= PerfRecordDecoder.bit(PERF_SAMPLE_RAW) }
       if tracepoints[index].callChain { sampleType |= PerfRecordDecoder.bit(PERF_SAMPLE_CALLCHAIN) }
       var attribute = attribute(type: spec.type, config: spec.config, sampleType: sampleType)
       attribute.sample_period = 1
+      if own != nil {
+        // What waits is told by the kernel's innermost functions; short records let more of them fit.
+        attribute.exclude_callchain_user = 1
+        attribute.sample_max_stack = 32
+      }
       do {
         tracepoints[index].events = try openOnAll(
           attribute, index: index + 1, pid: pid, cpus: cpus, mayReduce: false)

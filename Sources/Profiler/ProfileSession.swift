@@ -60,6 +60,7 @@ public final class ProfileSession {
   private var notes: [Note] = []
   private var signals: SessionSignals?
   private var policy = SignalPolicy()
+  private let began = Clock.monotonic
 
   /// Nanoseconds between ticks, and between commits.
   static let tickInterval: UInt64 = 100_000_000
@@ -99,8 +100,13 @@ public final class ProfileSession {
     defer { _ = kiviat_set_subreaper(0) }
 
     var repetitions: [Repetition] = []
-    for index in 0..<max(1, options.repetitions) where !policy.isInterrupted {
-      let run = try RepetitionRun(index: index, options: options, access: access, writer: writer)
+    for index in 0..<max(1, options.repetitions) {
+      // What was pressed between two repetitions concerns no target, but ends the session.
+      for arrival in signals?.arrivals() ?? [] { _ = policy.receive(arrival) }
+      if policy.isInterrupted { break }
+      let run = RepetitionRun(
+        index: index, options: options, access: access, writer: writer,
+        cost: index == 0 ? ProfilerCost(sinceProcessStart: began) : ProfilerCost())
       repetitions.append(
         try run.run(makeCollectors, signals: signals, policy: &policy, progress: progress))
       notes += run.notes

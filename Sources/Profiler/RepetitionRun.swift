@@ -10,7 +10,7 @@ final class RepetitionRun {
   private let access: PerfAccess
   private let writer: ProfileWriter
   private let source: PerfRecordSource
-  private let cost = ProfilerCost()
+  private let cost: ProfilerCost
   private var collectors: [any Collector] = []
   private var written: [CollectorState] = []
   private var repetition: Repetition
@@ -18,11 +18,12 @@ final class RepetitionRun {
   private(set) var notes: [Note] = []
   private var quantities: [Quantity] = []
 
-  init(index: Int, options: ProfileOptions, access: PerfAccess, writer: ProfileWriter) throws {
+  init(index: Int, options: ProfileOptions, access: PerfAccess, writer: ProfileWriter, cost: ProfilerCost) {
     self.index = index
     self.options = options
     self.access = access
     self.writer = writer
+    self.cost = cost
     source = PerfRecordSource(options: options, access: access)
     repetition = Repetition(index: index, startedAtUnixNanoseconds: 0, startMonotonicNanoseconds: 0)
   }
@@ -209,10 +210,27 @@ final class RepetitionRun {
 
 /// What profiling cost: the profiler's own processor time and memory, and the time which it added to the run.
 final class ProfilerCost {
-  private let created = Clock.monotonic
-  private let before = ProfilerCost.usage()
+  private let created: UInt64
+  private let processorTimeBefore: Int64
+  private let scope: String
   private var started: UInt64?
   private var ended: UInt64?
+
+  /// The cost from now on.
+  init() {
+    created = Clock.monotonic
+    processorTimeBefore = Self.nanoseconds(Self.usage())
+    scope = "of this repetition"
+  }
+
+  /// The cost of everything since the process began, loading it included.
+  ///
+  /// - Parameter created: When the session was made: before that, wall time is not known.
+  init(sinceProcessStart created: UInt64) {
+    self.created = created
+    processorTimeBefore = 0
+    scope = "since the profiler's start"
+  }
 
   func targetStarts(at time: UInt64) { started = time }
   func targetEnds(at time: UInt64) { ended = time }
@@ -231,12 +249,12 @@ final class ProfilerCost {
   /// `profiler.cpu_time`, `profiler.wall` and `profiler.peak_rss` as they are now.
   func quantities() -> [Quantity] {
     let now = Self.usage()
-    let cpu = Double(Self.nanoseconds(now) - Self.nanoseconds(before))
+    let cpu = Double(Self.nanoseconds(now) - processorTimeBefore)
     // Before the target's start and after its end: during it, the profiler runs beside it.
     let wall = (started ?? Clock.monotonic) - created + (ended.map { Clock.monotonic - $0 } ?? 0)
     return [
       Quantity(
-        "profiler.cpu_time", unit: "ns", Measured(.number(cpu), .kernelAccounting, detail: "of this repetition")),
+        "profiler.cpu_time", unit: "ns", Measured(.number(cpu), .kernelAccounting, detail: scope)),
       Quantity(
         "profiler.wall", unit: "ns",
         Measured(.number(Double(wall)), .clock, detail: "before the command's start and after its end")),

@@ -125,7 +125,7 @@ import Testing
     #expect(command == [Programs.victim, "busy", "1", "0.25"])
     #expect(settings["working_directory"] == FileManager.default.currentDirectoryPath)
     let data = try #require(profile?.repetitions.first)
-    #expect(abs(Double(data.repetition.wallNanoseconds) - 0.25e9) < 0.2e9)
+    #expect((0.249e9...10e9).contains(Double(data.repetition.wallNanoseconds)))
     for name in ["profiler.cpu_time", "profiler.wall", "profiler.peak_rss", "cpu.user", "cpu.system"] {
       #expect(data.quantity(name)?.value.value?.number != nil, "\(name)")
     }
@@ -137,8 +137,8 @@ import Testing
     arguments: ["daemonize", "orphan"])
   func survivors(_ mode: String) throws {
     let begin = Date()
-    let (result, profile) = try profile([Programs.victim, mode, "4"])
-    #expect(Date().timeIntervalSince(begin) < 3.5)
+    let (result, profile) = try profile([Programs.victim, mode, "12"])
+    #expect(Date().timeIntervalSince(begin) < 11)
     #expect(result.exitCode == 0)
     let notes = try #require(profile?.repetitions.first?.notes)
     #expect(notes.contains { $0.message.contains("ran on") })
@@ -212,9 +212,9 @@ import Testing
   @Test("A profiler that is killed leaves a file which lacks at most the last second")
   func profilerKilled() throws {
     var lived = 0.0
-    let result = try withSession(["stubborn", "2.6"]) { process, _, path in
+    let result = try withSession(["stubborn", "4"]) { process, _, path in
       let begin = Date()
-      usleep(2_300_000)
+      usleep(3_300_000)
       kill(process.processIdentifier, SIGKILL)
       lived = Date().timeIntervalSince(begin)
     }
@@ -222,7 +222,7 @@ import Testing
     let repetition = try #require(result.profile?.repetitions.first?.repetition)
     #expect(repetition.state == .running)
     // A second between commits, and room for a busy machine.
-    #expect(Double(repetition.wallNanoseconds) * 1e-9 > lived - 1.6)
+    #expect(Double(repetition.wallNanoseconds) * 1e-9 > lived - 2)
   }
 
   @Test("What each signal leads to")

@@ -8,6 +8,7 @@
 //   TestVictim threadonly N M     N times on a thread, M times on the main one
 //   TestVictim writes N           writes N single bytes to /dev/null, each with its own system call
 //   TestVictim busy T S           T threads compute for S seconds each (wall)
+//   TestVictim work T N           T threads do the same computation N times each
 //   TestVictim mix S              spends 3 parts of its time in heavy(), 1 in light(), S seconds in all (CPU)
 //   TestVictim sleep S            sleeps
 //   TestVictim touch MB           touches MB mebibytes of fresh memory
@@ -68,6 +69,11 @@ static volatile unsigned long sink;
 
 static void *compute(void *until) {
   while (seconds(CLOCK_MONOTONIC) < *(double *)until) sink += heavy(sink);
+  return NULL;
+}
+
+static void *work(void *times) {
+  for (long i = 0; i < (long)times; i++) sink += heavy(sink);
   return NULL;
 }
 
@@ -145,6 +151,8 @@ int main(int argc, char **argv) {
   } else if (!strcmp(mode, "busy")) {
     double until = seconds(CLOCK_MONOTONIC) + time;
     run_threads((int)n[0], compute, &until);
+  } else if (!strcmp(mode, "work")) {
+    run_threads((int)n[0], work, (void *)n[1]);
   } else if (!strcmp(mode, "mix")) {
     while (seconds(CLOCK_PROCESS_CPUTIME_ID) < time) {
       sink += heavy(sink);

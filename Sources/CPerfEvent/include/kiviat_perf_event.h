@@ -80,8 +80,8 @@ struct kiviat_signal {
   int32_t from_kernel;
 };
 
-// Catches SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 unless they are ignored already (nohup), and ignores
-// SIGPIPE. Returns the read end of a non-blocking pipe of `kiviat_signal`, or -1 with errno (EBUSY: already caught).
+// Catches SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 unless they are ignored already (nohup), ignores
+// SIGPIPE, and has children wait to be reaped. Returns the read end of a non-blocking pipe of `kiviat_signal`, or -1 with errno (EBUSY: already caught).
 int kiviat_signals_begin(void);
 
 // Puts back what was there before.
