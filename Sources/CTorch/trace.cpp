@@ -40,6 +40,8 @@ TraceThread *by_logical_thread[max_logical_threads];
 std::vector<std::string> modules = {""};
 std::unordered_map<std::string, uint32_t> module_numbers = {{"", 0}};
 std::vector<uint32_t> module_strings;
+/// What reading the CPU clock costs, from readings one after another.
+uint64_t cpu_reading_ns = 0;
 /// Counts traces, so that a thread notices that its state belongs to a former one.
 uint64_t generation = 0;
 
@@ -200,6 +202,7 @@ kiviat_trace_entry *learn_entry(
   entry->phase = uint16_t(thread->phase);
   entry->flops_source = cost.flops_source;
   entry->has_bytes = cost.has_bytes;
+  entry->always_counts = cost.always_counts;
   entry->flops_per_call = cost.flops;
   entry->bytes_per_call = cost.bytes;
   {
@@ -355,7 +358,7 @@ void end(const at::RecordFunction &, at::ObserverContext *) {
   uint64_t self = total - frame->inner_ns;
   bool is_counter = entry->flops_source == KIVIAT_FLOPS_COUNTER;
   // The innermost operation that has a formula counts: a convolution's many layers of dispatch count once.
-  bool counts = is_counter ? !frame->inner_counter : !frame->inner_any;
+  bool counts = is_counter ? !frame->inner_counter : entry->always_counts || !frame->inner_any;
   record_transition(thread, now, outer ? uint32_t(outer->entry - thread->entries) : KIVIAT_TRACE_IDLE);
 
   auto set = [](uint64_t &word, uint64_t value) { __atomic_store_n(&word, value, __ATOMIC_RELAXED); };
@@ -368,10 +371,12 @@ void end(const at::RecordFunction &, at::ObserverContext *) {
   set(entry->self_ns, entry->self_ns + self);
   uint64_t cpu_total = 0, cost = 0;
   if (__builtin_expect(thread->reads_cpu, 0)) {
+    // Between two readings lies the cost of one; a reading costs the other half outside.
     cpu_total = clock_ns(CLOCK_THREAD_CPUTIME_ID) - frame->cpu_start_ns;
     set(entry->cpu_calls, entry->cpu_calls + 1);
     set(entry->cpu_wall_ns, entry->cpu_wall_ns + self);
-    set(entry->cpu_ns, entry->cpu_ns + (cpu_total - std::min(cpu_total, frame->cpu_inner_ns)));
+    set(entry->cpu_ns, entry->cpu_ns + (cpu_total - std::min(cpu_total, frame->cpu_inner_ns + cpu_reading_ns)));
+    cpu_total += cpu_reading_ns;
     cost = clock_ns(CLOCK_MONOTONIC) - now;
     file->header->overhead_ns += cost;
   }
@@ -386,7 +391,19 @@ void end(const at::RecordFunction &, at::ObserverContext *) {
   if (frame->sets_module) thread->module = frame->outer_module;
 }
 
+uint64_t measured_cpu_reading() {
+  uint64_t best = UINT64_MAX;
+  uint64_t last = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+  for (int i = 0; i < 50; i++) {
+    uint64_t now = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    best = std::min(best, now - last);
+    last = now;
+  }
+  return best;
+}
+
 void open(const char *path) {
+  if (cpu_reading_ns == 0) cpu_reading_ns = measured_cpu_reading();
   {
     std::lock_guard<std::mutex> lock(mutex);
     TORCH_CHECK(!file, "a kernel trace is open already");

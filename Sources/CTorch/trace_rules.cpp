@@ -361,8 +361,34 @@ bool parameters_matter(const Rule *rule) {
   }
 }
 
-Cost cost_of(const Rule *rule, Inputs inputs, bool has_out) {
-  if (!rule) return {};
+namespace {
+
+/// Operations that do their own work, whatever small ones they call for zeros and copies. The others may be layers
+/// around the one that works.
+bool works_itself(Kind kind) {
+  switch (kind) {
+    case Kind::scattering:
+    case Kind::embedding_backward:
+    case Kind::sort:
+    case Kind::batch_norm:
+    case Kind::batch_norm_backward:
+    case Kind::normalization:
+    case Kind::max_pool:
+    case Kind::avg_pool:
+    case Kind::pool_backward:
+    case Kind::grid_sampler:
+    case Kind::grid_sampler_backward:
+    case Kind::sgd:
+    case Kind::adam:
+    case Kind::rmsprop:
+    case Kind::clip:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Cost formula_cost(const Rule *rule, Inputs inputs, bool has_out) {
   Tensors tensors(inputs);
   if (rule->kind == Kind::view) return formula(0, 0);
   if (tensors.all.empty()) return {};
@@ -524,6 +550,15 @@ Cost cost_of(const Rule *rule, Inputs inputs, bool has_out) {
     }
   }
   return {};
+}
+
+}  // namespace
+
+Cost cost_of(const Rule *rule, Inputs inputs, bool has_out) {
+  if (!rule) return {};
+  Cost cost = formula_cost(rule, inputs, has_out);
+  cost.always_counts = works_itself(rule->kind);
+  return cost;
 }
 
 }  // namespace kiviat

@@ -12,6 +12,8 @@ struct Cost {
   uint16_t flops_source = KIVIAT_FLOPS_NONE;
   double bytes = 0;
   bool has_bytes = false;
+  /// Counts even when an operation inside counted something (zeroed its result, say).
+  bool always_counts = false;
 };
 
 struct Rule;

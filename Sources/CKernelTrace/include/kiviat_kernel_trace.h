@@ -62,7 +62,8 @@ typedef struct {
   double bytes_per_call;
   /// Odd while the words below change.
   uint32_t sequence;
-  uint32_t reserved;
+  /// Whether FLOPs and bytes count also when an operation inside counted some.
+  uint32_t always_counts;
   uint64_t calls;
   /// Calls that count FLOPs and bytes: not those whose work an operation inside counted already.
   uint64_t counted_calls;
