@@ -179,7 +179,7 @@ def glyph(index, seed):
                 fx, fy = px - left, py - top
                 light = ((1 - fy) * ((1 - fx) * at(top, left) + fx * at(top, left + 1))
                          + fy * ((1 - fx) * at(top + 1, left) + fx * at(top + 1, left + 1)))
-            pixels.append(byte(gain * light + 0.2 * random.normal()))
+            pixels.append(byte(gain * light + 0.1 * random.normal()))
     return pixels, label
 
 

@@ -50,7 +50,7 @@ public enum SyntheticGlyphs {
             * sample(
               sheets[label], scale * (cosine * sheared - sine * v) + shift.x,
               scale * (sine * sheared + cosine * v) + shift.y)
-          pixels.append(UInt8(min(max((light + 0.2 * generator.normal()) * 255, 0), 255)))
+          pixels.append(UInt8(min(max((light + 0.1 * generator.normal()) * 255, 0), 255)))
         }
       }
     }
