@@ -45,9 +45,9 @@ struct CeilingsMeasurement {
       // Every thread calibrates for itself while all others do the same, then repeats its own amount of work.
       barrier.wait()
       while true {
-        let start = monotonicNanoseconds()
+        let start = Clock.monotonic
         timing.isRight = body(state, timing.units) && timing.isRight
-        let elapsed = monotonicNanoseconds() - start
+        let elapsed = Clock.monotonic - start
         if elapsed >= target / 4 || timing.units > 1 << 50 {
           timing.units = max(1, timing.units * target / max(elapsed, 1))
           break
@@ -56,9 +56,9 @@ struct CeilingsMeasurement {
       }
       for _ in 0..<repetitions {
         barrier.wait()
-        let start = monotonicNanoseconds()
+        let start = Clock.monotonic
         timing.isRight = body(state, timing.units) && timing.isRight
-        timing.spans.append((start, monotonicNanoseconds()))
+        timing.spans.append((start, Clock.monotonic))
       }
       return timing
     }

@@ -37,13 +37,6 @@ private final class StartGate: Sendable {
   }
 }
 
-/// CLOCK_MONOTONIC, nanoseconds.
-func monotonicNanoseconds() -> UInt64 {
-  var now = timespec()
-  clock_gettime(CLOCK_MONOTONIC, &now)
-  return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
-}
-
 /// One thread's work and its result, handed through `pthread_create`'s pointer.
 private final class Job<Result: Sendable> {
   let cpu: Int

@@ -45,7 +45,7 @@ public struct Host: Hashable, Sendable {
         files: .live, environment: environment, architecture: machine,
         hypervisorSignature: hasSignature
           ? String(decoding: signature.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil,
-        pageSize: sysconf(Int32(_SC_PAGESIZE)))
+        pageSize: Int(getpagesize()))
     }
   }
 
@@ -106,7 +106,7 @@ public struct Host: Hashable, Sendable {
       libraries: HostLibrary.readAll(
         files, architecture: system.architecture, libraryPath: system.environment["LD_LIBRARY_PATH"]),
       memoryTotal: kibibytes("MemTotal"), memoryAvailable: kibibytes("MemAvailable"), pageSize: system.pageSize,
-      numaNodes: max(1, files.text("/sys/devices/system/node/online").map { parseCPUList($0).count } ?? 1),
+      numaNodes: max(1, files.text("/sys/devices/system/node/online").map { numbers(inKernelList: $0).count } ?? 1),
       // The choice in force stands in brackets: `always [madvise] never`.
       transparentHugePages: thp.flatMap { text in
         text.firstIndex(of: "[").map { String(text[$0...].dropFirst().prefix { $0 != "]" }) }

@@ -66,15 +66,6 @@ public struct HostCPU: Hashable, Sendable {
   public var lastLevelCache: Cache? { caches.max { $0.level < $1.level } }
 }
 
-/// Reads a list such as `0-3,8,10-11`.
-func parseCPUList(_ text: String) -> [Int] {
-  text.split(separator: ",").flatMap { part -> [Int] in
-    let ends = part.split(separator: "-").compactMap { Int($0.filter(\.isNumber)) }
-    guard let first = ends.first, let last = ends.last, first <= last, last < 1 << 16 else { return [] }
-    return Array(first...last)
-  }
-}
-
 /// Reads a size such as `32K` or `32768K` into bytes.
 func parseCacheSize(_ text: String) -> Int64? {
   let scale: Int64 = text.hasSuffix("K") ? 1 << 10 : text.hasSuffix("M") ? 1 << 20 : text.hasSuffix("G") ? 1 << 30 : 1
@@ -113,8 +104,9 @@ extension HostCPU {
     cpu.readCaches(files)
     cpu.readFrequency(files)
     // Only CPUs that are online: the mask of an unrestricted process may be longer than the machine.
-    let online = files.text("/sys/devices/system/cpu/online").map(parseCPUList) ?? Array(0..<cpu.logical)
-    let allowed = files.text("/proc/self/status").flatMap { field("Cpus_allowed_list", in: $0) }.map(parseCPUList)
+    let online = files.text("/sys/devices/system/cpu/online").map(numbers(inKernelList:)) ?? Array(0..<cpu.logical)
+    let allowed = files.text("/proc/self/status").flatMap { field("Cpus_allowed_list", in: $0) }.map(
+      numbers(inKernelList:))
     cpu.availableCPUs = allowed.map { $0.filter(Set(online).contains) } ?? online
     return cpu
   }
@@ -168,10 +160,10 @@ extension HostCPU {
 
   private mutating func readTopology(_ files: HostFiles) {
     let folder = "/sys/devices/system/cpu"
-    let online = files.text("\(folder)/online").map(parseCPUList) ?? []
+    let online = files.text("\(folder)/online").map(numbers(inKernelList:)) ?? []
     if logical == 0 || online.count > logical { logical = online.count }
     for name in ["cpu_core", "cpu_atom", "cpu_lowpower"] {
-      if let cpus = files.text("/sys/devices/\(name)/cpus").map(parseCPUList), !cpus.isEmpty {
+      if let cpus = files.text("/sys/devices/\(name)/cpus").map(numbers(inKernelList:)), !cpus.isEmpty {
         coreTypes.append(CoreType(name: name, cpus: cpus))
       }
     }
@@ -194,7 +186,7 @@ extension HostCPU {
       guard let level = files.number("\(folder)/\(name)/level"), let type = files.text("\(folder)/\(name)/type"),
         let bytes = files.text("\(folder)/\(name)/size").flatMap(parseCacheSize)
       else { continue }
-      let shared = files.text("\(folder)/\(name)/shared_cpu_list").map { parseCPUList($0).count } ?? 1
+      let shared = files.text("\(folder)/\(name)/shared_cpu_list").map { numbers(inKernelList: $0).count } ?? 1
       caches.append(Cache(level: Int(level), type: type, bytes: bytes, sharedBy: max(shared, 1)))
     }
   }

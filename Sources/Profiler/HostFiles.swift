@@ -32,7 +32,7 @@ public struct HostFiles: Sendable {
   }
 
   /// This machine's files.
-  public static let live = HostFiles(read: readLive, list: listLive, resolve: resolveLive)
+  public static let live = HostFiles(read: readLive, list: { names(inDirectory: $0) }, resolve: resolveLive)
 
   /// A machine made of texts by path, for tests. A folder exists when something is in it.
   public static func fake(
@@ -87,19 +87,6 @@ private func readLive(_ path: String) -> Result<[UInt8], HostFiles.Failure> {
     if bytes.isEmpty { bytes = chunk } else { bytes += chunk }
     capacity = min(capacity * 4, 1 << 20)
   }
-}
-
-private func listLive(_ path: String) -> [String] {
-  guard let folder = opendir(path) else { return [] }
-  defer { closedir(folder) }
-  var names: [String] = []
-  while let entry = readdir(folder) {
-    let name = withUnsafePointer(to: &entry.pointee.d_name) {
-      $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-    }
-    if name != ".", name != ".." { names.append(name) }
-  }
-  return names
 }
 
 private func resolveLive(_ path: String) -> String? {

@@ -69,6 +69,8 @@ public final class PerfRecordSource {
   private struct Tracepoint {
     var name: String
     var callChain: Bool
+    /// An event that needs no tracefs, in place of a tracepoint.
+    var spec: PerfEventSpec?
     var unavailable: Unavailable?
     var events: [PerfEvent] = []
   }
@@ -102,6 +104,20 @@ public final class PerfRecordSource {
   /// - Returns: The value of ``PerfSample/event``; ``problem(withTracepoint:)`` tells whether it could be opened.
   public func addTracepoint(_ name: String, callChain: Bool) -> Int {
     tracepoints.append(Tracepoint(name: name, callChain: callChain))
+    return tracepoints.count
+  }
+
+  /// Asks for a sample with the kernel's call chain whenever a thread of the target leaves a CPU, just before its
+  /// ``PerfRecord/contextSwitch(pid:tid:isOut:isPreempted:time:)`` record. What `sched:sched_switch` would tell, without
+  /// tracefs.
+  ///
+  /// - Returns: As for ``addTracepoint(_:callChain:)``.
+  public func requestSwitchStacks() -> Int {
+    requestContextSwitches()
+    let spec = PerfEventSpec(
+      "context-switches", .software, type: PERF_TYPE_SOFTWARE.rawValue,
+      config: UInt64(PERF_COUNT_SW_CONTEXT_SWITCHES.rawValue))
+    tracepoints.append(Tracepoint(name: spec.name, callChain: true, spec: spec))
     return tracepoints.count
   }
 
@@ -351,11 +367,19 @@ public final class PerfRecordSource {
   private func open(tracepoint index: Int, pid: Int32, cpus: [Int32]) {
     let name = tracepoints[index].name
     do {
-      let spec = try TracepointDirectory.find().spec(name)
-      var sampleType = PerfRecordDecoder.bit(PERF_SAMPLE_RAW) | PerfRecordDecoder.bit(PERF_SAMPLE_PERIOD)
+      let own = tracepoints[index].spec
+      let spec: PerfEventSpec
+      if let own { spec = own } else { spec = try TracepointDirectory.find().spec(name) }
+      var sampleType = PerfRecordDecoder.bit(PERF_SAMPLE_PERIOD)
+      if own == nil { sampleType |= PerfRecordDecoder.bit(PERF_SAMPLE_RAW) }
       if tracepoints[index].callChain { sampleType |= PerfRecordDecoder.bit(PERF_SAMPLE_CALLCHAIN) }
       var attribute = attribute(type: spec.type, config: spec.config, sampleType: sampleType)
       attribute.sample_period = 1
+      if own != nil {
+        // What waits is told by the kernel's innermost functions; short records let more of them fit.
+        attribute.exclude_callchain_user = 1
+        attribute.sample_max_stack = 32
+      }
       do {
         tracepoints[index].events = try openOnAll(
           attribute, index: index + 1, pid: pid, cpus: cpus, mayReduce: false)

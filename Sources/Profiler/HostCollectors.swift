@@ -1,0 +1,14 @@
+// Which collectors measure what the operating system accounts for, and how do they share what they read?
+
+/// The collectors `series`, `off-cpu`, `memory` and `energy`, which share one view of the process tree.
+public enum HostCollectors {
+  /// Makes them for one repetition, in the order in which a session calls them.
+  public static func make(for context: RepetitionContext) -> [any Collector] {
+    let tree = ProcessTree()
+    context.source.addConsumer(tree)
+    return [
+      SeriesCollector(tree: tree), OffCPUCollector(tree: tree, source: context.source), MemoryCollector(tree: tree),
+      EnergyCollector(),
+    ]
+  }
+}

@@ -1,0 +1,213 @@
+// Where does thread time go: running, waiting for a CPU, blocked on a lock, blocked on I/O, asleep?
+import Glibc
+import ProfileModel
+
+/// Collector `off-cpu`. It writes the rows of processes and threads, and for each thread how its time was spent.
+///
+/// Three steps, best first; ``state`` says which one was taken:
+/// 1. every context switch with the kernel's call chain (why a thread waits), and wake-ups (when it stopped waiting);
+/// 2. every context switch without a chain, as far as an ordinary user may see; why threads wait is estimated by
+///    looking at them every 100 ms;
+/// 3. the scheduler's accounting in `/proc`, read every 100 ms.
+public final class OffCPUCollector: Collector, PerfRecordConsumer {
+  private enum Step { case stacks, switches, accounting }
+
+  /// Waits of less than this in all are not worth reading the kernel's symbols, which takes longer than a short command.
+  private static let worthSymbols: UInt64 = 20_000_000
+
+  private let tree: ProcessTree
+  private let source: PerfRecordSource?
+  private let looks: ThreadLooks
+  private let kernelFunction: (_ address: UInt64) -> String?
+  private let kernelShowsAddresses: () -> Bool
+
+  private var ledger = OffCPULedger()
+  private var switchEvent = 0
+  private var wakeupEvent: Int?
+  private var step = Step.accounting
+  private var usesWakeups = false
+  private var pid: Int32 = 0
+  private var zero: UInt64 = 0
+  private var now: UInt64 = 0
+  private var kinds: [WaitKind?] = []
+  private var exitStatus: [Int32: Int32] = [:]
+  /// Threads that ended and are not written yet.
+  private var finished: [ThreadLedger] = []
+  /// The command's first thread: it is written to the end, for its exit status comes last.
+  private var first: ThreadLedger?
+  /// Time in unexplained waits of threads that are written already.
+  private var writtenUnresolved: UInt64 = 0
+
+  /// Collector state as of now.
+  public private(set) var state = CollectorState("off-cpu", .unavailable, reason: "not started")
+  /// `off-cpu`.
+  public let name = "off-cpu"
+
+  /// Makes a collector, and asks the source for what it needs.
+  ///
+  /// - Parameters:
+  ///   - tree: shared with other collectors.
+  ///   - source: not opened yet.
+  public convenience init(tree: ProcessTree, source: PerfRecordSource) {
+    let symbols = KernelSymbols()
+    self.init(
+      tree: tree, source: source, looks: ThreadLooks(files: .live, architecture: Host.System.live().architecture),
+      kernelFunction: { symbols.symbol(at: $0)?.name }, kernelShowsAddresses: { symbols.areVisible })
+  }
+
+  init(
+    tree: ProcessTree, source: PerfRecordSource?, looks: ThreadLooks,
+    kernelFunction: @escaping (_ address: UInt64) -> String?, kernelShowsAddresses: @escaping () -> Bool
+  ) {
+    self.tree = tree
+    self.source = source
+    self.looks = looks
+    self.kernelFunction = kernelFunction
+    self.kernelShowsAddresses = kernelShowsAddresses
+    if let source {
+      switchEvent = source.requestSwitchStacks()
+      // The numbers in a wake-up's payload are those of the whole machine: in a container they mean others.
+      if !looks.isInNestedNamespace { wakeupEvent = source.addTracepoint("sched:sched_wakeup", callChain: false) }
+      source.addConsumer(self)
+    }
+  }
+
+  /// The records, in the order of time.
+  public func consume(_ record: PerfRecord) { ledger.consume(record) }
+
+  /// Finds out which step can be taken, from what the source got.
+  public func prepare(_ target: TargetContext) -> CollectorState {
+    pid = target.pid
+    tree.follow(pid)
+    guard let source, source.unavailable == nil else {
+      let why = source?.unavailable ?? Unavailable("no context-switch records")
+      step = .accounting
+      state = CollectorState(
+        "off-cpu", .degraded, method: "scheduler accounting in /proc, every 100 ms; causes of waits from looks",
+        reason: why.reason, remedy: why.remedy)
+      return state
+    }
+    if let why = source.problem(withTracepoint: switchEvent) {
+      step = .switches
+      state = CollectorState(
+        "off-cpu", .degraded, method: "every context switch; causes of waits estimated from looks every 100 ms",
+        reason: "no kernel stacks of context switches: \(why.reason)", remedy: why.remedy)
+      return state
+    }
+    step = .stacks
+    ledger.switchEvent = switchEvent
+    let wakeupProblem =
+      wakeupEvent == nil
+      ? Unavailable("in a process namespace of its own, wake-ups can't be told apart")
+      : wakeupEvent.flatMap { source.problem(withTracepoint: $0) }
+    usesWakeups = wakeupProblem == nil
+    ledger.wakeupEvent = usesWakeups ? wakeupEvent : nil
+    let method = "every context switch with the kernel's call chain, "
+    if let wakeupProblem {
+      state = CollectorState(
+        "off-cpu", .degraded,
+        method: method + "waits for a CPU after a wake-up from the scheduler's accounting (schedstat)",
+        reason: "no wake-up records: \(wakeupProblem.reason)", remedy: wakeupProblem.remedy)
+    } else {
+      state = CollectorState("off-cpu", .measured, method: method + "and every wake-up")
+    }
+    if !kernelShowsAddresses() {
+      state.outcome = .degraded
+      state.reason = [state.reason, "kernel functions are hidden (kernel.kptr_restrict): waits can't be told apart"]
+        .compactMap(\.self).joined(separator: "; ")
+      state.remedy = state.remedy ?? "sudo sysctl kernel.kptr_restrict=0"
+    }
+    return state
+  }
+
+  /// The first thread runs from here on.
+  public func start(monotonicNanoseconds: UInt64) {
+    zero = monotonicNanoseconds
+    now = zero
+    if step != .accounting { ledger.begin(pid: pid, name: "", at: zero) }
+  }
+
+  /// Reads what the records do not tell.
+  public func tick(monotonicNanoseconds time: UInt64) {
+    now = time
+    tree.refresh(monotonicNanoseconds: time)
+    noteExits()
+    switch step {
+    case .stacks where usesWakeups: break
+    case .stacks: looks.readRunDelays(&ledger)
+    case .switches: looks.look(at: &ledger, readsRunDelay: true)
+    case .accounting: looks.account(tree.processes.values, departed: tree.departed, in: &ledger, at: time, zero: zero)
+    }
+    finished += ledger.takeEnded()
+  }
+
+  /// Books what still lives, and notes what was lost.
+  public func stop(monotonicNanoseconds time: UInt64) {
+    now = time
+    tree.refresh(monotonicNanoseconds: time)
+    noteExits()
+    if step == .accounting {
+      looks.account(tree.processes.values, departed: tree.departed, in: &ledger, at: time, zero: zero)
+    }
+    ledger.finish(at: time)
+    finished += ledger.takeEnded()
+    if ledger.lost > 0 {
+      state.outcome = .degraded
+      state.reason = [state.reason, "\(ledger.lost) records were lost: some waits are booked as what came before"]
+        .compactMap(\.self).joined(separator: "; ")
+    }
+  }
+
+  /// The exit status of the command.
+  public func targetReaped(_ usage: TargetUsage) {
+    if let status = usage.exitStatus { exitStatus[pid] = status }
+  }
+
+  /// Writes the rows of the threads that are new or still change.
+  public func write(to transaction: ProfileTransaction, repetition: Int) throws {
+    resolveStacks()
+    for row in rows() { try transaction.thread(row, repetition: repetition) }
+    // What ended never changes again.
+    if let root = finished.first(where: { $0.tid == pid && $0.pid == pid }) { first = root }
+    writtenUnresolved += unresolved(finished)
+    finished.removeAll()
+  }
+
+  /// The rows that are new or may have changed since the last write.
+  func rows() -> [ThreadRecord] {
+    var threads = finished + Array(ledger.living.values)
+    if let first, !threads.contains(where: { $0.tid == first.tid && $0.start == first.start }) { threads.append(first) }
+    return threads.map { thread in
+      var row = thread.record(at: now, zero: zero) { $0 < 0 ? nil : kinds[Int($0)] }
+      if thread.parentPID == 0 { row.parentPID = thread.pid == pid ? getpid() : 0 }
+      if thread.tid == thread.pid { row.exitStatus = exitStatus[thread.pid] }
+      return row
+    }
+  }
+
+  /// The status of a process can be seen while it waits to be reaped.
+  private func noteExits() {
+    for process in tree.processes.values where process.hasEnded && process.exitCode & 0x7f == 0 {
+      exitStatus[process.pid] = process.exitCode >> 8 & 0xff
+    }
+  }
+
+  /// Finds out what waiting in each new stack means, once it is worth it.
+  private func resolveStacks() {
+    while kinds.count < ledger.stacks.count { kinds.append(nil) }
+    let open = kinds.indices.filter { kinds[$0] == nil }
+    guard !open.isEmpty else { return }
+    let time = writtenUnresolved + unresolved(finished) + unresolved(ledger.living.values)
+    guard time >= Self.worthSymbols else { return }
+    for index in open {
+      kinds[index] = OffCPURules.kind(ofStack: ledger.stacks[index].lazy.compactMap { self.kernelFunction($0) })
+    }
+  }
+
+  /// Time that threads waited in stacks which are not resolved.
+  private func unresolved(_ threads: some Sequence<ThreadLedger>) -> UInt64 {
+    threads.reduce(0) { sum, thread in
+      thread.waits.reduce(sum) { $1.key >= 0 && kinds[Int($1.key)] == nil ? $0 + $1.value.nanoseconds : $0 }
+    }
+  }
+}
