@@ -13,7 +13,7 @@ struct LibTorch {
 
   static func find() -> LibTorch? {
     func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
-    if let directory = Context.environment["LIBTORCH"] {
+    if let directory = Context.environment["LIBTORCH"], !directory.isEmpty {
       guard directory != "none" else { return nil }
       return LibTorch(
         includes: ["\(directory)/include", "\(directory)/include/torch/csrc/api/include"],
@@ -121,7 +121,10 @@ if let torch = LibTorch.find() {
       name: "kiviat-workload",
       dependencies: ["Workloads", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: swift),
-    .testTarget(name: "WorkloadsTests", dependencies: ["Workloads", "CKernelTrace"], swiftSettings: swift),
+    .testTarget(
+      name: "WorkloadsTests", dependencies: ["Workloads", "CKernelTrace", "Profiler", "ProfileModel", "WorkloadLog"],
+      exclude: ["Reference"],
+      swiftSettings: swift),
   ]
 }
 

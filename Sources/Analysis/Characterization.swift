@@ -107,7 +107,7 @@ extension Characterization {
     limits = LimitedBy.of(
       LimitFacts(
         run: run, breakdown: breakdown, roofline: roofline, kernels: kernelHotspots, functions: functionHotspots,
-        timeline: timeline, counters: counters, cost: profilerCost, training: training))
+        samples: cpuBreakdown, timeline: timeline, counters: counters, cost: profilerCost, training: training))
     headline = []
     headline = Self.headline(self, run)
   }

@@ -27,16 +27,14 @@ extension LimitRules {
 
   static func profilerCost(_ facts: LimitFacts) -> LimitRule.Finding {
     let parts = [
-      ("profiler's CPU time, share of the target's", facts.cost.cpuShare.value),
-      ("tracing kernels, share of wall time", facts.cost.tracingShare.value),
-    ].compactMap { label, value in value.map { (label, $0) } }
-    guard !parts.isEmpty else { return cantTell(facts.cost.cpuShare) }
-    // They may overlap or add up: the larger is the least that can be said.
-    let most = parts.map(\.1).max() ?? 0
-    guard most >= costThreshold else { return .doesNotLimit }
+      ("the target's CPU time, in the profiler", facts.cost.cpuShare.value),
+      ("the wall time, in tracing kernels", facts.cost.tracingShare.value),
+    ].compactMap { label, value in value.map { (label: label, share: $0) } }
+    guard let most = parts.max(by: { $0.share < $1.share }) else { return cantTell(facts.cost.cpuShare) }
+    guard most.share >= costThreshold else { return .doesNotLimit }
     return verdict(
-      "Profiling itself costs \(Words.percent(most)): times are that much too long, or more.", weight: most,
-      parts.map { share($0.0, $0.1, threshold: costThreshold) },
+      "Profiling itself costs \(Words.percent(most.share)) of \(most.label): the target may be that much slower for it.",
+      weight: most.share, parts.map { share("share of \($0.label)", $0.share, threshold: costThreshold) },
       ["Sample less often (-F 99), or profile a longer run."])
   }
 

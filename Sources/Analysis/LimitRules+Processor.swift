@@ -146,6 +146,29 @@ extension LimitRules {
       ["Start there: a faster algorithm or library for it, fewer calls, or more threads."])
   }
 
+  /// CPU time in an OpenMP runtime above this share is worth a word: it does no work of its own.
+  static let barrierThreshold = 0.1
+  /// GCC's, Intel's and LLVM's OpenMP runtimes.
+  static let openMPLibraries = ["libgomp", "libiomp", "libomp"]
+
+  static func spinsAtBarriers(_ facts: LimitFacts) -> LimitRule.Finding {
+    guard case .measured(let samples, _) = facts.samples else { return cantTell(facts.samples) }
+    let found = samples.modules.filter { module in openMPLibraries.contains { module.name.hasPrefix($0) } }
+    let part = fraction(found.sum(\.nanoseconds), of: samples.nanoseconds)
+    guard part >= barrierThreshold, let library = found.first else { return .doesNotLimit }
+    return verdict(
+      "Threads spin at OpenMP barriers for \(Words.percent(part)) of the CPU time.",
+      weight: part * min(1, facts.ratio("cpu.busy").value ?? 1),
+      [
+        share(
+          "self time in \(Words.name(library.name, limit: 40)), share of CPU time", part, threshold: barrierThreshold)
+      ],
+      [
+        "Use fewer threads (OMP_NUM_THREADS), or give each more to do: the parallel parts are short or uneven.",
+        "Where other programs share the CPUs, let waiting threads sleep: OMP_WAIT_POLICY=passive.",
+      ])
+  }
+
   /// Below this share of the hardware threads busy, the rest is worth a word.
   static let idleThreshold = 0.6
 

@@ -20,6 +20,8 @@ enum LimitRules {
     LimitRule(name: "below-ceilings", question: "Do kernels stay far below what the machine can do?", find: belowRoof),
     // Use of the processor by any program.
     LimitRule(name: "hot-function", question: "Does one function take most of the CPU time?", find: hotFunction),
+    LimitRule(
+      name: "spins-at-barriers", question: "Do threads burn CPU time waiting for each other?", find: spinsAtBarriers),
     LimitRule(name: "idle-processors", question: "Do hardware threads lie idle?", find: idleProcessors),
     LimitRule(name: "too-many-threads", question: "Do threads wait for a CPU?", find: tooManyThreads),
     LimitRule(name: "stalls", question: "Do instructions wait for memory or for each other?", find: stalls),

@@ -53,6 +53,7 @@ struct LimitFacts {
   var roofline: Measured<Roofline>
   var kernels: Measured<KernelHotspots>
   var functions: Measured<FunctionHotspots>
+  var samples: Measured<SampleBreakdown>
   var timeline: Timeline
   var counters: CounterSummary
   var cost: ProfilerCost

@@ -10,7 +10,8 @@ import Testing
     let tree = CallTree(run)
     return LimitFacts(
       run: run, breakdown: RuntimeBreakdown.of(run), roofline: Roofline.of(run), kernels: KernelHotspots.of(run),
-      functions: FunctionHotspots.of(tree, run), timeline: Timeline.of(run), counters: CounterSummary.of(run),
+      functions: FunctionHotspots.of(tree, run), samples: SampleBreakdown.of(tree, run), timeline: Timeline.of(run),
+      counters: CounterSummary.of(run),
       cost: ProfilerCost.of(run), training: TrainingCharacteristics.of(run))
   }
 
@@ -199,6 +200,21 @@ import Testing
     #expect(isClose(try #require(try Self.verdict("stalls", counted(400))).weight, 0.6))
     #expect(try Self.verdict("stalls", counted(1000)) == nil)
     #expect(try Self.isUntold("stalls", profile()))
+  }
+
+  @Test func barriers() throws {
+    func spinning(_ count: Int64) -> Profile {
+      var stacks = Stacks()
+      stacks.add("main work", 100 - count)
+      stacks.add("main gomp_team_barrier_wait_end", count)
+      for (id, frame) in stacks.frames where frame.function.hasPrefix("gomp") {
+        stacks.frames[id]?.module = "/usr/lib/x86_64-linux-gnu/libgomp.so.1.0.0"
+      }
+      return stacks.profile()
+    }
+    #expect(isClose(try #require(try Self.verdict("spins-at-barriers", spinning(20))).weight, 0.2))
+    #expect(try Self.verdict("spins-at-barriers", spinning(9)) == nil)
+    #expect(try Self.isUntold("spins-at-barriers", profile()))
   }
 
   @Test func operatingSystem() throws {
