@@ -17,13 +17,15 @@ printf 'benchmark\tstage\tseed\tepochs\tseconds\tquality\n'
 for benchmark in "$@"; do
   for seed in $(seq "$seeds"); do
     .build/release/kiviat-workload run "$benchmark" --seed "$seed" --threads 1 >"$log"
-    # Lines of the form "[STAGE ]epoch N done in S s  mean loss L  METRIC Q  R samples/s".
+    # Lines of the form "[STAGE ]epoch N done in S s  mean loss L  METRIC Q  R samples/s …".
     awk -v benchmark="$benchmark" -v seed="$seed" '
       / done in / {
         stage = $1 == "epoch" ? "-" : $1
-        for (i = 1; i <= NF; i++) if ($i == "in") seconds[stage] += $(i + 1)
+        for (i = 1; i <= NF; i++) {
+          if ($i == "in") seconds[stage] += $(i + 1)
+          if ($i == "samples/s") quality[stage] = $(i - 2)
+        }
         epochs[stage]++
-        quality[stage] = $(NF - 2)
         if (!(stage in known)) { known[stage] = 1; order[++count] = stage }
       }
       END {
