@@ -121,7 +121,10 @@ if let torch = LibTorch.find() {
       name: "kiviat-workload",
       dependencies: ["Workloads", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: swift),
-    .testTarget(name: "WorkloadsTests", dependencies: ["Workloads", "CKernelTrace"], swiftSettings: swift),
+    .testTarget(
+      name: "WorkloadsTests", dependencies: ["Workloads", "CKernelTrace", "Profiler", "ProfileModel", "WorkloadLog"],
+      exclude: ["Reference"],
+      swiftSettings: swift),
   ]
 }
 

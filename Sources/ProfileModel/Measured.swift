@@ -92,4 +92,42 @@ public enum Measured<Value> {
 extension Measured: Sendable where Value: Sendable {}
 extension Measured: Equatable where Value: Equatable {}
 extension Measured: Hashable where Value: Hashable {}
-extension Measured: Codable where Value: Codable {}
+
+// In JSON a value has its provenance beside it: `{"value": 3, "source": "clock", "detail": "…"}`, or
+// `{"unavailable": {"reason": "…", "remedy": "…"}}`.
+
+private enum MeasuredKey: String, CodingKey {
+  case value, source, runningFraction, detail, unavailable
+}
+
+extension Measured: Encodable where Value: Encodable {
+  /// Writes the value with its provenance beside it.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: MeasuredKey.self)
+    switch self {
+    case .measured(let value, let provenance):
+      try container.encode(value, forKey: .value)
+      try container.encode(provenance.source, forKey: .source)
+      try container.encodeIfPresent(provenance.runningFraction, forKey: .runningFraction)
+      try container.encodeIfPresent(provenance.detail, forKey: .detail)
+    case .unavailable(let unavailable): try container.encode(unavailable, forKey: .unavailable)
+    }
+  }
+}
+
+extension Measured: Decodable where Value: Decodable {
+  /// Reads what `encode(to:)` wrote.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: MeasuredKey.self)
+    if let unavailable = try container.decodeIfPresent(Unavailable.self, forKey: .unavailable) {
+      self = .unavailable(unavailable)
+      return
+    }
+    self = .measured(
+      try container.decode(Value.self, forKey: .value),
+      Provenance(
+        try container.decode(Provenance.Source.self, forKey: .source),
+        runningFraction: try container.decodeIfPresent(Double.self, forKey: .runningFraction),
+        detail: try container.decodeIfPresent(String.self, forKey: .detail)))
+  }
+}

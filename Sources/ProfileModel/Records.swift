@@ -31,6 +31,28 @@ public enum QuantityValue: Hashable, Codable, Sendable {
   public var text: String? { if case .text(let text) = self { text } else { nil } }
 }
 
+// In JSON simply a number or a string.
+extension QuantityValue {
+  /// Writes the number or text alone.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    switch self {
+    case .number(let number): try container.encode(number)
+    case .text(let text): try container.encode(text)
+    }
+  }
+
+  /// Reads a number or a text.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    if let number = try? container.decode(Double.self) {
+      self = .number(number)
+    } else {
+      self = .text(try container.decode(String.self))
+    }
+  }
+}
+
 /// How one repetition of the target ended.
 public struct Repetition: Hashable, Codable, Sendable {
   /// How far it came.

@@ -1,14 +1,36 @@
 // Which collectors a profile is made with.
 import Profiler
 
-enum Collectors {
-  /// - Parameter stacks: one for all repetitions of a profile.
-  static func all(events: [PerfEventSpec], context: RepetitionContext, stacks: CallStacks) -> [any Collector] {
+/// Makes the collectors of each repetition of one profile.
+final class Collectors {
+  private let events: [PerfEventSpec]
+  /// Whether the target traces its kernels and logs its progress: then there is more to collect.
+  private let isTraced: Bool
+  /// Shared by the repetitions: the numbers of frames and stacks are the file's.
+  private let stacks = CallStacks()
+  /// The log of the repetition that runs.
+  private(set) var log: WorkloadLogCollector?
+
+  init(events: [PerfEventSpec], isTraced: Bool) {
+    self.events = events
+    self.isTraced = isTraced
+  }
+
+  /// In the order in which a session calls them.
+  func make(_ context: RepetitionContext) -> [any Collector] {
     let counting = CountingCollector(events: events, options: context.options, access: context.access)
     let sampling = SampleAggregator(sampling: context.source, stacks: stacks)
     sampling.taskClockNanoseconds = {
       counting.totals().first { $0.event == "task-clock" }?.value.value.map { UInt64($0) }
     }
-    return [counting, sampling]
+    var collectors: [any Collector] = [counting]
+    if isTraced {
+      let trace = KernelTraceCollector()
+      let log = WorkloadLogCollector()
+      sampling.attributor = trace
+      self.log = log
+      collectors += [trace, log]
+    }
+    return collectors + [sampling] + HostCollectors.make(for: context)
   }
 }

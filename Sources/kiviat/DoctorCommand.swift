@@ -11,5 +11,14 @@ struct DoctorCommand: ParsableCommand {
   var json = false
 
   func run() throws {
+    let report = Doctor.examine(workloadTool: (try? WorkloadTool.find())?.path)
+    let out = try OutputFile("-")
+    if json {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+      try out.write(String(decoding: encoder.encode(report), as: UTF8.self) + "\n")
+    } else {
+      try out.write(report.text(color: isatty(STDOUT_FILENO) == 1 && Terminal.isColorWanted))
+    }
   }
 }

@@ -120,6 +120,7 @@ struct ProfileCommand: ParsableCommand {
     options.settings = settings.merging(["kiviat.version": kiviatVersion]) { $1 }
     let isBenchmark = !settings.isEmpty
 
+    let events = try EventParser().parse(options: options.events)
     let host = Host.read()
     // A benchmark's roofline needs this machine's ceilings. They take seconds the first time, so a plain command,
     // which has no FLOPs to place under them, never waits for them.
@@ -128,12 +129,9 @@ struct ProfileCommand: ParsableCommand {
       ? Ceilings.cached(for: host, kiviatVersion: kiviatVersion).quantities
       : Ceilings.load(Ceilings.Key(host: host, kiviatVersion: kiviatVersion))?.quantities ?? []
 
-    let events = try EventParser().parse(options: options.events)
     var line = ProgressLine()
-    let stacks = CallStacks()
-    let session = ProfileSession(options: options) { context in
-      Collectors.all(events: events, context: context, stacks: stacks)
-    }
+    let collectors = Collectors(events: events, isTraced: isBenchmark)
+    let session = ProfileSession(options: options, makeCollectors: collectors.make)
     // The session keeps it off itself; the command gets it as we got it.
     signal(SIGPIPE, Kiviat.inheritedPipeSignal)
     defer { signal(SIGPIPE, SIG_IGN) }
@@ -142,7 +140,15 @@ struct ProfileCommand: ParsableCommand {
         for quantity in host.quantities + ceilings { try transaction.quantity(quantity, repetition: -1) }
       },
       progress: { progress in
-        if isBenchmark { line.update(name, completed: nil) }
+        guard isBenchmark else { return }
+        var what = name
+        if progress.repetitions > 1 { what += " \(progress.repetition + 1)/\(progress.repetitions)" }
+        if let stage = collectors.log?.progress {
+          if let quality = stage.quality { what += ", \(quality)" }
+          line.update(what, stage: stage.stage, completed: stage.completed / max(stage.total, 1))
+        } else {
+          line.update(what, stage: "starting", completed: nil)
+        }
       })
     line.clear()
     for note in outcome.notes where note.level == .warning { Terminal.warning(note.message) }

@@ -27,19 +27,21 @@ struct ProgressLine {
   private var lastDrawn: UInt64 = 0
   private var isDrawn = false
   private let started = DispatchTime.now().uptimeNanoseconds
+  private var stage = ""
+  private var stageStarted: UInt64 = 0
 
-  /// Redraws the line, at most ten times a second. `completed` is in 0…1; `nil` when nobody can tell.
-  mutating func update(_ what: String, completed: Double?) {
+  /// Redraws the line, at most ten times a second. `completed`, of the stage, is in 0…1; `nil` when nobody can tell.
+  mutating func update(_ what: String, stage: String, completed: Double?) {
     let now = DispatchTime.now().uptimeNanoseconds
+    if stage != self.stage { (self.stage, stageStarted) = (stage, now) }
     guard isShown, now - lastDrawn > 100_000_000 else { return }
     lastDrawn = now
     isDrawn = true
-    let elapsed = Double(now - started) / 1e9
-    var line = "\(Self.clock(elapsed))  \(what)"
+    var line = "\(Self.clock(since: started, now))  \(what)  \(stage)"
     if let completed, completed > 0.001 {
-      let left = elapsed / completed * (1 - completed)
-      line += String(format: "  %.0f %%", completed * 100)
-      if elapsed > 1 { line += ", \(Self.clock(left)) left" }
+      line += String(format: "  %.0f %%", min(completed, 1) * 100)
+      let elapsed = Double(now - stageStarted)
+      if elapsed > 1e9 { line += ", \(Self.clock(elapsed / completed * (1 - min(completed, 1)) / 1e9)) left" }
     }
     Terminal.write("\r\u{1B}[K" + line.prefix(Self.width - 1))
   }
@@ -49,6 +51,8 @@ struct ProgressLine {
     if isDrawn { Terminal.write("\r\u{1B}[K") }
     isDrawn = false
   }
+
+  private static func clock(since start: UInt64, _ now: UInt64) -> String { clock(Double(now - start) / 1e9) }
 
   private static func clock(_ seconds: Double) -> String {
     let seconds = Int(seconds.rounded())

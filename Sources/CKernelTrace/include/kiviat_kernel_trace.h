@@ -128,7 +128,8 @@ static inline uint64_t kiviat_trace_transition(uint64_t since_opened_ns, uint32_
   return (since_opened_ns >> 4) << 20 | entry;
 }
 
-// What Swift cannot say: loads that another process's stores race with.
+// What Swift cannot say: a macro with a suffix, and loads that another process's stores race with.
+static inline uint64_t kiviat_trace_magic(void) { return KIVIAT_TRACE_MAGIC; }
 static inline uint64_t kiviat_trace_load64(const void *p) { return __atomic_load_n((const uint64_t *)p, __ATOMIC_ACQUIRE); }
 static inline uint32_t kiviat_trace_load32(const void *p) { return __atomic_load_n((const uint32_t *)p, __ATOMIC_ACQUIRE); }
 

@@ -62,7 +62,8 @@ struct LineChart: Chart {
     } else {
       let scale = LinearScale((startsAtZero ? min(0, low) : low)...max(high, low), from: bottom, to: top, tickCount: 4)
       y = scale
-      margin = Mark.leftMargin(scale, format: yFormat)
+      // Charts below each other share their left edge, unless a label is very wide.
+      margin = max(50, Mark.leftMargin(scale, format: yFormat))
       body += Mark.leftAxis(scale, format: yFormat, left: margin, right: width - 8)
     }
     let xs = finite.map(\.x)
@@ -91,11 +92,34 @@ struct LineChart: Chart {
     for mark in marks {
       let position = y.position(mark.value)
       body += Mark.line(x1: margin, y1: position, x2: width - 8, y2: position, class: "mark")
-      let below = position < top + 16
-      body += Mark.text(
-        mark.label, x: width - 12, y: position + (below ? 14 : -6), class: "tick strong halo", anchor: .end)
+      body += levelLabel(
+        mark.label, y: position, left: margin, right: width - 8, top: top, bottom: bottom, x: x, scale: y)
     }
     return Drawing(width: width, height: bottom + (xTitle.isEmpty ? 22 : 39), body: body)
+  }
+
+  /// A level's label where the lines leave most room: above or below it, at either end.
+  private func levelLabel(
+    _ text: String, y: Double, left: Double, right: Double, top: Double, bottom: Double, x: LinearScale,
+    scale: any Scale
+  ) -> HTML {
+    let labelWidth = TextMeasure.width(text, size: 11) + 8
+    let starts: [Double] = [right - labelWidth, left + 4, (left + right - labelWidth) / 2]
+    var candidates: [(x: Double, y: Double)] = []
+    for start in starts {
+      for offset in [-17.0, 2.0] where y + offset > top - 18 && y + offset + 14 < bottom {
+        candidates.append((x: start, y: y + offset))
+      }
+    }
+    let points = lines.flatMap(\.points).filter { $0.x.isFinite && $0.y.isFinite }
+      .map { (x: x.position($0.x), y: scale.position($0.y)) }
+    func crossings(_ place: (x: Double, y: Double)) -> Int {
+      let columns = (place.x - 12)...(place.x + labelWidth + 12)
+      let rows = (place.y - 3)...(place.y + 16)
+      return points.count { columns.contains($0.x) && rows.contains($0.y) }
+    }
+    guard let best = candidates.map({ ($0, crossings($0)) }).min(by: { $0.1 < $1.1 })?.0 else { return .empty }
+    return Mark.text(text, x: best.x + 4, y: best.y + 12, class: "tick strong halo")
   }
 
   /// Points that can be hovered: all when they are few, else about sixty along the line.

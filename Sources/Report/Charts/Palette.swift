@@ -15,6 +15,8 @@ struct ColorKey: Hashable, Sendable {
   static func line(_ index: Int) -> ColorKey { ColorKey(name: "s-\(index % 6)") }
   /// Code by where it lives, for native functions.
   static func frame(_ kind: Frame.Kind) -> ColorKey { ColorKey(name: "f-\(kind)") }
+  /// A call in a flame graph: by where its code lives, in one of three tones so that neighbours stay apart.
+  static func call(_ kind: Frame.Kind, tone: Int) -> ColorKey { ColorKey(name: "c-\(kind)-\(tone % 3)") }
 
   static let running = ColorKey(name: "t-running")
   static let runnable = ColorKey(name: "t-runnable")
@@ -23,6 +25,8 @@ struct ColorKey: Hashable, Sendable {
   static let sleeping = ColorKey(name: "t-sleeping")
   static let blockedOther = ColorKey(name: "t-other")
   static let unknown = ColorKey(name: "t-unknown")
+  /// Neutral tones for things that have no colour of their own, such as libraries, alternating in lightness.
+  static func neutral(_ index: Int) -> ColorKey { ColorKey(name: "n-\(index % 4)") }
 
   static func phase(_ phase: KernelRecord.Phase) -> ColorKey { ColorKey(name: "p-\(phase)") }
 }
@@ -34,7 +38,7 @@ enum Palette {
   static let colors: [(key: ColorKey, light: UInt32, dark: UInt32)] = [
     (.category(.convolution), 0x2B6CB0, 0x5596DB),
     (.category(.gemm), 0xD9730D, 0xF0934A),
-    (.category(.batchNormalization), 0x0F8A6D, 0x2FB591),
+    (.category(.batchNormalization), 0x0D8367, 0x2FB591),
     (.category(.elementWise), 0x6DB9E0, 0x9AD3EF),
     (.category(.relu), 0xE0B400, 0xEFCF5A),
     (.category(.pooling), 0xB5489A, 0xDB7CC2),
@@ -45,26 +49,30 @@ enum Palette {
     (.category(.attention), 0x37478F, 0x7F8DDD),
     (.category(.reduction), 0x8A9A1F, 0xB9CA50),
     (.category(.recurrent), 0x8F2A49, 0xDB6A8A),
-    (.category(.embedding), 0x9A66C9, 0xC29AEA),
+    (.category(.embedding), 0x9F6CCE, 0xC29AEA),
     (.category(.loss), 0xDB7C9C, 0xF0A3BD),
     (.category(.optimizer), 0x4A7A2B, 0x86BB60),
     (.category(.random), 0xB8923A, 0xD8B766),
     (.category(.sort), 0x2C7A88, 0x5CB5C4),
     (.category(.communication), 0xA0522D, 0xCF8A64),
-    (.category(.allocation), 0x8C97A3, 0x8794A1),
-    (.category(.framework), 0xB9C1CA, 0x66717E),
+    (.category(.allocation), 0x97A2AE, 0x8C99A6),
+    (.category(.framework), 0xB9C1CA, 0x616C79),
     (.category(.uncategorized), 0x5F6770, 0xA3ABB4),
     (.outsideKernels, 0xD8DDE3, 0x3D4650),
-    (.running, 0x0F8A6D, 0x2FB591),
+    (.running, 0x0D8367, 0x2FB591),
     (.runnable, 0xE0A81E, 0xEFC257),
     (.blockedLock, 0xC2412D, 0xEA7561),
     (.blockedIO, 0x6352B3, 0x9B8DE6),
     (.sleeping, 0xCBD2DA, 0x4A5561),
-    (.blockedOther, 0x8C97A3, 0x8794A1),
+    (.blockedOther, 0x97A2AE, 0x8C99A6),
     (.unknown, 0xE3E7EB, 0x333B44),
+    (.neutral(0), 0x557593, 0x7E9DBD),
+    (.neutral(1), 0xA9BACB, 0x566E86),
+    (.neutral(2), 0x7C96AE, 0x9DB6CF),
+    (.neutral(3), 0xC6D2DD, 0x43566A),
     (.line(0), 0x2B6CB0, 0x5596DB),
     (.line(1), 0xD9730D, 0xF0934A),
-    (.line(2), 0x0F8A6D, 0x2FB591),
+    (.line(2), 0x0D8367, 0x2FB591),
     (.line(3), 0xB5489A, 0xDB7CC2),
     (.line(4), 0x7D6142, 0xB39370),
     (.line(5), 0x6352B3, 0x9B8DE6),
@@ -72,13 +80,31 @@ enum Palette {
     (.frame(.kernel), 0xC2412D, 0xEA7561),
     (.frame(.inlined), 0x6DB9E0, 0x9AD3EF),
     (.frame(.jit), 0xD9730D, 0xF0934A),
-    (.frame(.unknown), 0x8C97A3, 0x8794A1),
+    (.frame(.unknown), 0x97A2AE, 0x8C99A6),
+    (.call(.user, tone: 0), 0x9DBCDD, 0x45688E),
+    (.call(.user, tone: 1), 0xB1CAE5, 0x3C5B7D),
+    (.call(.user, tone: 2), 0x8CB0D6, 0x4F759E),
+    (.call(.kernel, tone: 0), 0xE8A796, 0x93503F),
+    (.call(.kernel, tone: 1), 0xEDB9AB, 0x824738),
+    (.call(.kernel, tone: 2), 0xE29984, 0xA15A48),
+    (.call(.inlined, tone: 0), 0xA9DAD0, 0x33675D),
+    (.call(.inlined, tone: 1), 0xBCE3DB, 0x2C5A52),
+    (.call(.inlined, tone: 2), 0x98D1C5, 0x3A7469),
+    (.call(.jit, tone: 0), 0xF2C07E, 0x8F6226),
+    (.call(.jit, tone: 1), 0xF5CE9A, 0x7F5722),
+    (.call(.jit, tone: 2), 0xEEB267, 0x9D6C2B),
+    (.call(.unknown, tone: 0), 0xC9D0D8, 0x505A65),
+    (.call(.unknown, tone: 1), 0xD6DCE2, 0x475059),
+    (.call(.unknown, tone: 2), 0xBDC5CE, 0x596470),
+    (.category(.fourier), 0x5A8FA8, 0x84B5CC),
+    (.category(.factorization), 0xA8577E, 0xD38BAE),
+    (.category(.decoding), 0x687737, 0xA5B56A),
     (.phase(.forward), 0x2B6CB0, 0x5596DB),
     (.phase(.backward), 0xD9730D, 0xF0934A),
     (.phase(.optimizer), 0x4A7A2B, 0x86BB60),
     (.phase(.data), 0x7D6142, 0xB39370),
     (.phase(.evaluation), 0xB5489A, 0xDB7CC2),
-    (.phase(.other), 0x8C97A3, 0x8794A1),
+    (.phase(.other), 0x97A2AE, 0x8C99A6),
   ]
 
   /// The style sheet's part that defines the colours.

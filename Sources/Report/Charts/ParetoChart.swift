@@ -23,87 +23,82 @@ struct ParetoChart: Chart {
 
   /// Where things are: shared by the drawing and its tests.
   struct Layout {
-    var bars: LinearScale
-    var cumulative: LinearScale
+    /// Shares in 0…1, of a bar and of all bars so far: one axis for both, so that the first bar ends at the first point.
+    var scale: LinearScale
     var rowHeight: Double
     var barHeight: Double
     var barTop: Double
     var labelsAbove: Bool
     var top: Double
-    var valueRoom: Double
   }
 
   func layout(width: Double) -> Layout {
     let isNarrow = width < 600
     let widest = bars.map { TextMeasure.width($0.label, size: 11.5, monospaced: true) }.max() ?? 0
-    let labelWidth = isNarrow ? 0 : min(width * 0.42, widest + 14)
-    let valueRoom = (bars.map { TextMeasure.width(format.text($0.value), size: 11.5) }.max() ?? 0) + 12
-    let greatest = bars.filter { !$0.isRest }.map(\.value).max() ?? bars.map(\.value).max() ?? 1
-    let right = width - (isNarrow ? 16 : 26)
+    let labelWidth = isNarrow ? 0 : min(width * 0.4, widest + 14)
     return Layout(
-      bars: LinearScale(
-        0...max(greatest, 1e-12), from: labelWidth, to: isNarrow ? right : right - valueRoom, nice: false),
-      cumulative: LinearScale(0...1, from: labelWidth, to: right, tickCount: 5, nice: false),
+      scale: LinearScale(0...1, from: labelWidth, to: width - (isNarrow ? 16 : 26), tickCount: 5, nice: false),
       rowHeight: isNarrow ? 38 : 24, barHeight: isNarrow ? 14 : 16, barTop: isNarrow ? 18 : 4,
-      labelsAbove: isNarrow, top: 24, valueRoom: valueRoom)
+      labelsAbove: isNarrow, top: 24)
   }
 
   func draw(width: Double) -> Drawing {
     let layout = layout(width: width)
+    let scale = layout.scale
     let bottom = layout.top + Double(bars.count) * layout.rowHeight + 2
     var body = HTML.empty
-    for (value, label) in zip(
-      layout.cumulative.ticks, ValueFormat.percent.ticks(layout.cumulative.ticks))
-    {
-      let x = layout.cumulative.position(value)
+    for (value, label) in zip(scale.ticks, ValueFormat.percent.ticks(scale.ticks)) {
+      let x = scale.position(value)
       let isMark = abs(value - 0.8) < 1e-9
       body += Mark.line(x1: x, y1: layout.top - 2, x2: x, y2: bottom, class: isMark ? "mark" : "grid")
       body += Mark.text(
-        label, x: x, y: layout.top - 9, class: isMark ? "tick strong" : "tick",
-        anchor: value == 0 ? .start : .middle)
+        label, x: x, y: layout.top - 9, class: isMark ? "tick strong" : "tick", anchor: value == 0 ? .start : .middle)
     }
     let whole = max(self.whole ?? bars.reduce(0) { $0 + $1.value }, 1e-300)
     var sum = 0.0
     var points: [(x: Double, y: Double)] = []
     var dots = HTML.empty
+    var labels = HTML.empty
     for (index, bar) in bars.enumerated() {
       let top = layout.top + Double(index) * layout.rowHeight
+      let middle = top + layout.barTop + layout.barHeight / 2
+      let share = bar.value / whole
       sum += bar.value
       let tip =
-        [bar.label, "\(format.text(bar.value)) · \(NumberFormat.percent(bar.value / whole)) of the whole"]
-        + bar.details
+        [bar.label, "\(format.text(bar.value)) · \(NumberFormat.percent(share)) of the whole"] + bar.details
         + (bar.isRest ? [] : ["first \(index + 1) together: \(NumberFormat.percent(sum / whole))"])
-      let end = min(layout.bars.position(bar.value), layout.bars.end)
-      let value = format.text(bar.value)
+      let end = min(scale.position(share), scale.end)
+      let value = "\(NumberFormat.percent(share)) · \(format.text(bar.value))"
+      let valueWidth = TextMeasure.width(value, size: 11.5)
+      let name = bar.isRest ? "label rest" : "code"
       if layout.labelsAbove {
-        let room = width - layout.valueRoom - 8
-        body += Mark.text(
-          TextMeasure.fitted(bar.label, width: room, size: 11.5, monospaced: !bar.isRest), x: 0, y: top + 13,
-          class: bar.isRest ? "label rest" : "code")
-        body += Mark.text(value, x: width, y: top + 13, class: "value small", anchor: .end)
-      } else {
-        let middle = top + layout.barTop + layout.barHeight / 2 + 4
         let label = TextMeasure.fitted(
-          bar.label, width: layout.bars.start - 12, size: 11.5, monospaced: !bar.isRest)
-        body += Mark.text(
-          label, x: layout.bars.start - 10, y: middle, class: bar.isRest ? "label rest" : "code", anchor: .end)
+          bar.label, width: width - valueWidth - 12, size: 11.5, monospaced: !bar.isRest)
+        labels += Mark.text(label, x: 0, y: top + 13, class: name)
+        labels += Mark.text(value, x: width, y: top + 13, class: "value small", anchor: .end)
+      } else {
+        let label = TextMeasure.fitted(bar.label, width: scale.start - 12, size: 11.5, monospaced: !bar.isRest)
+        labels += Mark.text(label, x: scale.start - 10, y: middle + 4, class: name, anchor: .end)
       }
       body += Mark.rect(
-        x: layout.bars.start, y: top + layout.barTop, width: max(0.8, end - layout.bars.start),
-        height: layout.barHeight, class: "bar \(bar.color.name)\(bar.isRest ? " faint" : "")", tip: tip)
+        x: scale.start, y: top + layout.barTop, width: max(0.8, end - scale.start), height: layout.barHeight,
+        class: "bar \(bar.color.name)\(bar.isRest ? " faint" : "")", tip: tip)
+      let dot = scale.position(min(1, sum / whole))
       if !layout.labelsAbove {
-        body += Mark.text(
-          value, x: end + 6, y: top + layout.barTop + layout.barHeight / 2 + 4, class: "value small halo")
+        // Beside the bar, or beside the point where that lies in the way.
+        let isInTheWay = !bar.isRest && dot > end - 4 && dot < end + valueWidth + 12
+        let x = isInTheWay ? dot + 9 : end + 6
+        let fits = x + valueWidth < width
+        labels += Mark.text(
+          value, x: fits ? x : end - 6, y: middle + 4, class: fits ? "value small halo" : "small on \(bar.color.name)",
+          anchor: fits ? .start : .end)
       }
       if !bar.isRest {
-        let point = (
-          x: layout.cumulative.position(min(1, sum / whole)), y: top + layout.barTop + layout.barHeight / 2
-        )
-        points.append(point)
-        dots += "<circle cx='\(point.x)' cy='\(point.y)' r='2.6' class='dot'>\(Mark.tip(tip))</circle>"
+        points.append((x: dot, y: middle))
+        dots += Mark.circle(x: dot, y: middle, radius: 2.6, class: "dot", tip: tip)
       }
     }
-    body += "<path d='\(Mark.path(points))' class='cumulative'/>\(dots)"
+    body += "<path d='\(Mark.path(points))' class='cumulative'/>\(labels)\(dots)"
     return Drawing(width: width, height: bottom + 4, body: body)
   }
 }

@@ -30,6 +30,19 @@ struct RooflineChart: Chart {
   var bandwidthCeilings: [Ceiling]
   var legend: [LegendItem] = []
 
+  private typealias Box = (x: Double, y: Double, width: Double, height: Double)
+
+  private static func overlap(_ one: Box, _ two: Box) -> Bool {
+    one.x < two.x + two.width && two.x < one.x + one.width && one.y < two.y + two.height && two.y < one.y + one.height
+  }
+
+  /// The points that have a place on logarithmic axes, largest first so that small ones are drawn on top.
+  private var placed: [Point] {
+    points.filter {
+      $0.intensity > 0 && $0.flopsPerSecond > 0 && $0.intensity.isFinite && $0.flopsPerSecond.isFinite
+    }.sorted { $0.share > $1.share }
+  }
+
   /// The scales: shared by the drawing and its tests.
   func scales(width: Double) -> (x: LogScale, y: LogScale, height: Double) {
     let isNarrow = width < 600
@@ -75,11 +88,14 @@ struct RooflineChart: Chart {
     body +=
       "<text transform='translate(\(axisX) \((top + bottom) / 2)) rotate(-90)' class='axis' text-anchor='middle'>FLOP/s</text>"
 
-    var taken: [(x: Double, y: Double, width: Double, height: Double)] = []
     let peak = computeCeilings.map(\.value).max()
-    for ceiling in bandwidthCeilings {
-      body += slope(ceiling, peak: peak, x: x, y: y, taken: &taken)
+    // Points take their places first; labels go where those leave room.
+    var taken = placed.map { point -> Box in
+      let radius = RooflineChart.radius(share: point.share)
+      let (px, py) = (x.position(point.intensity), y.position(point.flopsPerSecond))
+      return (px - radius * 0.8, py - radius * 0.8, radius * 1.6, radius * 1.6)
     }
+    for ceiling in bandwidthCeilings { body += slope(ceiling, peak: peak, x: x, y: y, taken: &taken) }
     for ceiling in computeCeilings {
       // A compute ceiling begins where the fastest memory meets it.
       let from = bandwidthCeilings.map(\.value).max().map { ceiling.value / $0 } ?? x.domain.lowerBound
@@ -88,9 +104,15 @@ struct RooflineChart: Chart {
       body += Mark.line(
         x1: startX, y1: place, x2: right, y2: place, class: ceiling.value == peak ? "roof" : "roof minor")
       let text = "\(ceiling.label) \(NumberFormat.si(ceiling.value, "FLOP/s"))"
-      body += Mark.text(text, x: right - 4, y: place - 6, class: "tick strong halo", anchor: .end)
       let labelWidth = TextMeasure.width(text, size: 11)
-      taken.append((right - 4 - labelWidth, place - 17, labelWidth, 14))
+      let candidates: [Box] = [
+        right - 4, right - 4 - (right - startX) / 4, (startX + right + labelWidth) / 2, startX + labelWidth + 60,
+      ]
+      .flatMap { end in [-17.0, 3].map { (end - labelWidth, place + $0, labelWidth, 14) } }
+      let box =
+        candidates.first { candidate in !taken.contains { RooflineChart.overlap($0, candidate) } } ?? candidates[0]
+      taken.append(box)
+      body += Mark.text(text, x: box.x, y: box.y + 11, class: "tick strong halo")
     }
     body += drawPoints(x: x, y: y, taken: &taken)
     return Drawing(width: width, height: height, body: body)
@@ -99,7 +121,7 @@ struct RooflineChart: Chart {
   /// A bandwidth's slope, from the left edge to its ridge, with its label along it.
   private func slope(
     _ ceiling: Ceiling, peak: Double?, x: LogScale, y: LogScale,
-    taken: inout [(x: Double, y: Double, width: Double, height: Double)]
+    taken: inout [Box]
   ) -> HTML {
     let end = min(peak.map { $0 / ceiling.value } ?? x.domain.upperBound, x.domain.upperBound)
     let start = max(x.domain.lowerBound, y.domain.lowerBound / ceiling.value)
@@ -110,8 +132,17 @@ struct RooflineChart: Chart {
     var result = Mark.line(x1: from.x, y1: from.y, x2: to.x, y2: to.y, class: isSlowest ? "roof" : "roof minor")
     let angle = atan2(to.y - from.y, to.x - from.x) * 180 / .pi
     let text = "\(ceiling.label) \(NumberFormat.si(ceiling.value, "B/s"))"
-    // A third along the slope, set just above it.
-    let at = (x: from.x + (to.x - from.x) * 0.36, y: from.y + (to.y - from.y) * 0.36)
+    // Just above the slope, where no point is in the way.
+    let labelWidth = TextMeasure.width(text, size: 11)
+    let places = [0.36, 0.6, 0.2, 0.8].map { share in
+      (x: from.x + (to.x - from.x) * share, y: from.y + (to.y - from.y) * share)
+    }
+    func box(_ place: (x: Double, y: Double)) -> Box {
+      let (dx, dy) = (abs(cos(angle * .pi / 180)) * labelWidth, abs(sin(angle * .pi / 180)) * labelWidth)
+      return (place.x - dx / 2 - 8, place.y - dy / 2 - 14, dx + 8, dy + 14)
+    }
+    let at = places.first { place in !taken.contains { RooflineChart.overlap($0, box(place)) } } ?? places[0]
+    taken.append(box(at))
     result +=
       "<text transform='translate(\(at.x) \(at.y)) rotate(\(angle))' y='-6' class='tick strong halo' text-anchor='middle'>\(text)</text>"
     if isSlowest, peak != nil, end < x.domain.upperBound {
@@ -126,22 +157,16 @@ struct RooflineChart: Chart {
     return result
   }
 
-  /// The points, largest first so that small ones stay on top, each labelled where there is room.
+  /// The points, each labelled where there is room.
   private func drawPoints(
-    x: LogScale, y: LogScale, taken: inout [(x: Double, y: Double, width: Double, height: Double)]
+    x: LogScale, y: LogScale, taken: inout [Box]
   ) -> HTML {
-    let drawable = points.filter {
-      $0.intensity > 0 && $0.flopsPerSecond > 0 && $0.intensity.isFinite && $0.flopsPerSecond.isFinite
-    }.sorted { $0.share > $1.share }
     var circles = HTML.empty
     var labels = HTML.empty
-    let places = drawable.map { point in
-      (x: x.position(point.intensity), y: y.position(point.flopsPerSecond), r: RooflineChart.radius(share: point.share))
-    }
-    for place in places {
-      taken.append((place.x - place.r * 0.7, place.y - place.r * 0.7, place.r * 1.4, place.r * 1.4))
-    }
-    for (point, place) in zip(drawable, places) {
+    for point in placed {
+      let place = (
+        x: x.position(point.intensity), y: y.position(point.flopsPerSecond), r: RooflineChart.radius(share: point.share)
+      )
       let tip =
         [
           point.label,
@@ -151,7 +176,7 @@ struct RooflineChart: Chart {
       circles +=
         "<circle cx='\(place.x)' cy='\(place.y)' r='\(place.r)' class='blob \(point.color.name)'>\(Mark.tip(tip))</circle>"
       let text = VisibleText.shortened(point.label, to: 28)
-      let labelWidth = TextMeasure.width(text, size: 11.5)
+      let labelWidth = TextMeasure.width(text, size: 12.5)
       let candidates = [
         (x: place.x + place.r + 4, y: place.y - 7), (x: place.x - place.r - 4 - labelWidth, y: place.y - 7),
         (x: place.x - labelWidth / 2, y: place.y - place.r - 17),
@@ -162,10 +187,7 @@ struct RooflineChart: Chart {
       let fit = candidates.first { candidate in
         candidate.x > x.start + 2 && candidate.x + labelWidth < x.end && candidate.y > y.end
           && candidate.y + 14 < y.start
-          && !taken.contains { box in
-            candidate.x < box.x + box.width && box.x < candidate.x + labelWidth && candidate.y < box.y + box.height
-              && box.y < candidate.y + 14
-          }
+          && !taken.contains { RooflineChart.overlap($0, (candidate.x, candidate.y, labelWidth, 14)) }
       }
       if let fit {
         taken.append((fit.x, fit.y, labelWidth, 14))

@@ -26,16 +26,21 @@ struct StackedBarChart: Chart {
   var isShareOfRow = true
   /// Whether segments carry their share; off where a bar has but one.
   var labelsSegments = true
+  /// Rows whose colours the legend explains, where others only have labels; all when not given.
+  var legendRows: Int?
 
   var legend: [LegendItem] {
     var totals: [LegendItem: Double] = [:]
     var order: [LegendItem] = []
-    for segment in rows.flatMap(\.segments) where segment.value > 0 {
+    for segment in rows.prefix(legendRows ?? rows.count).flatMap(\.segments) where segment.value > 0 {
       let item = LegendItem(color: segment.color, text: segment.name)
       if totals[item] == nil { order.append(item) }
       totals[item, default: 0] += segment.value
     }
-    return order
+    return order.enumerated().sorted { first, second in
+      let (one, two) = (totals[first.element] ?? 0, totals[second.element] ?? 0)
+      return one != two ? one > two : first.offset < second.offset
+    }.map(\.element)
   }
 
   /// Where the bars are: shared by the drawing and its tests.
@@ -96,7 +101,9 @@ struct StackedBarChart: Chart {
           height: layout.barHeight, class: "bar \(segment.color.name)", tip: tip)
         let percent = NumberFormat.percent(share)
         let candidates = ["\(segment.name) \(percent)", percent]
-        if labelsSegments, let text = candidates.first(where: { TextMeasure.width($0, size: 11) + 10 < segmentWidth }) {
+        if labelsSegments, row.segments.count > 1,
+          let text = candidates.first(where: { TextMeasure.width($0, size: 11) + 10 < segmentWidth })
+        {
           body += Mark.text(
             text, x: x + segmentWidth / 2, y: top + layout.barTop + layout.barHeight / 2 + 4,
             class: "on \(segment.color.name)", anchor: .middle)

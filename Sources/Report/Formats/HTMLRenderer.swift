@@ -4,7 +4,7 @@ import ProfileModel
 /// Writes a document as one HTML file: style sheet, script and charts inside, nothing loaded from anywhere.
 struct HTMLRenderer {
   /// Units for a chart on a wide page, and on a phone.
-  static let wide = 880.0
+  static let wide = 960.0
   static let narrow = 358.0
 
   /// Several documents (profiles) follow each other on one page.
@@ -63,7 +63,7 @@ struct HTMLRenderer {
 
   private func article(_ document: ReportDocument, prefix: String) -> HTML {
     let facts = document.facts.map { fact -> HTML in
-      "<div><dt>\(fact.label)</dt><dd>\(prose(fact.value))</dd></div>"
+      "<div\(fact.isWide ? " class='wide'" : "" as HTML)><dt>\(fact.label)</dt><dd>\(prose(fact.value))</dd></div>"
     }
     let summary = document.summary.enumerated().map { index, sentence -> HTML in
       "\(index == 0 ? "" : " ")\(sentence)"
@@ -74,6 +74,7 @@ struct HTMLRenderer {
       <p class='kicker'>\(document.kicker)</p>
       <h1>\(VisibleText.shortened(document.title, to: 300))</h1>
       <p class='lede'>\(summary)</p>
+      \(document.overview.map { "<p class='overview'>\(prose($0))</p>" as HTML })
       <dl class='facts'>\(facts)</dl>
       </header>
 
@@ -122,8 +123,8 @@ struct HTMLRenderer {
       let title: HTML = hint.isEmpty ? "" : " title='\(HTML.lines(hint))'"
       let mark: HTML = cell.provenance.map { "<sup class='pv'>\($0.source.mark)</sup>" } ?? ""
       return """
-        <div class='figure-card'\(title)><dt>\(figure.label)</dt>\
-        <dd\(cell.unavailable == nil ? "" : " class='none'" as HTML)>\(HTMLTable.split(cell.text))\(mark)</dd>\
+        <div class='figure-card'\(title)><dt>\(ReportBuilder.capitalized(figure.label))</dt>\
+        <dd\(cell.unavailable == nil ? "" : " class='none'" as HTML)>\(cell.unavailable == nil ? HTMLTable.split(cell.text) : "not measured")\(mark)</dd>\
         \(figure.spark?.svg())</div>
         """
     }
@@ -132,7 +133,7 @@ struct HTMLRenderer {
 
   private func verdict(_ verdict: ReportDocument.Verdict) -> HTML {
     let evidence = verdict.evidence.map { item -> HTML in
-      "<li><span>\(item.label)</span> <b>\(item.value)</b></li>"
+      "<li>\(item.label) <b>\(item.value)</b>\(item.bound.map { " · bound \($0)" as HTML })</li>"
     }
     let advice = verdict.advice.map { sentence -> HTML in "<li>\(sentence)</li>" }
     let weight: HTML =

@@ -25,7 +25,7 @@ enum HTMLTable {
     }
     let note: HTML = table.note.map { "<p class='table-note'>\($0.plain)</p>" } ?? ""
     return """
-      <div class='scroll'><table><thead><tr>\(headers)</tr></thead><tbody>\(rows)</tbody></table></div>\(note)
+      <div class='scroll\(table.columns.count <= 3 ? " compact" : "" as HTML)'><table><thead><tr>\(headers)</tr></thead><tbody>\(rows)</tbody></table></div>\(note)
       """
   }
 
@@ -75,7 +75,7 @@ enum HTMLTable {
   /// Number and unit apart, so that the unit can be set smaller.
   static func split(_ text: String) -> HTML {
     guard let last = text.range(of: NumberFormat.space, options: .backwards),
-      text[last.upperBound...].contains(where: { $0.isLetter || $0 == "%" }), !text.contains("min"),
+      text[last.upperBound...].contains(where: { $0.isLetter || $0 == "%" || $0 == "/" }), !text.contains("min"),
       !text.contains("h ")
     else { return "\(text)" }
     return

@@ -7,6 +7,7 @@ struct MarkdownRenderer {
     var out = "# \(Self.escaped(VisibleText.shortened(document.title, to: 300)))\n\n"
     out += "*\(Self.escaped(document.kicker))*\n\n"
     out += document.summary.map(Self.escaped).joined(separator: " ") + "\n\n"
+    if let overview = document.overview { out += prose(overview) + "\n\n" }
     for fact in document.facts { out += "- **\(Self.escaped(fact.label))**: \(prose(fact.value))\n" }
     var figure = 0
     for section in document.sections {
@@ -26,7 +27,8 @@ struct MarkdownRenderer {
       return self.table(table)
     case .verdicts(let verdicts):
       return verdicts.map { verdict in
-        let evidence = verdict.evidence.map { "\($0.label) \($0.value)" }.joined(separator: "; ")
+        let evidence = verdict.evidence.map { "\($0.label) \($0.value)" + ($0.bound.map { ", bound \($0)" } ?? "") }
+          .joined(separator: "; ")
         let advice = verdict.advice.map { "\n  - \(Self.escaped($0))" }.joined()
         return "- **\(Self.escaped(verdict.statement))**"
           + (evidence.isEmpty ? "" : " (\(Self.escaped(evidence)))") + advice + "\n"

@@ -56,6 +56,11 @@ struct HTML: ExpressibleByStringInterpolation, Equatable, Sendable {
   /// of `scheme://` becomes a character reference: it reads the same, and a page without external references can be
   /// told by searching it for one.
   static func escape(_ value: String, into text: inout String) {
+    // Most text is plain: letters, digits and punctuation that means nothing to HTML.
+    if value.utf8.allSatisfy(isPlain) {
+      text += value
+      return
+    }
     var colon = false
     var slashes = 0
     for scalar in value.unicodeScalars {
@@ -83,6 +88,13 @@ struct HTML: ExpressibleByStringInterpolation, Equatable, Sendable {
       }
     }
     if colon { text += slashes == 1 ? ":/" : ":" }
+  }
+
+  private static func isPlain(_ byte: UInt8) -> Bool {
+    switch byte {
+    case 0x20...0x21, 0x23...0x25, 0x28...0x39, 0x3B, 0x3D, 0x3F...0x5F, 0x61...0x7E: true
+    default: false
+    }
   }
 
   /// Text that may carry line breaks of our own, such as a tooltip's.

@@ -31,7 +31,9 @@ enum NumberFormat {
       let mantissa = fixed(magnitude / pow(10, Double(exponent)), decimals: significant - 1)
       return "\(sign)\(mantissa)×10\(superscript(exponent))"
     }
-    let decimals = max(0, significant - 1 - exponent)
+    var decimals = max(0, significant - 1 - exponent)
+    // 9.996 rounds to 10.0, not to 10.00.
+    if decimals > 0, magnitude + 0.5 * pow(10, -Double(decimals)) >= pow(10, Double(exponent + 1)) { decimals -= 1 }
     let text = fixed(magnitude, decimals: decimals)
     if decimals == 0, let whole = Int64(text) { return sign + grouped(whole) }
     return sign + text
@@ -110,6 +112,14 @@ enum NumberFormat {
     return "\(fixed(value, decimals: abs(value) >= 99.95 ? 0 : 1))\(space)%"
   }
 
+  /// A decimal without trailing zeros: `0.9`, `6`.
+  static func plain(_ value: Double) -> String {
+    let text = decimal(value)
+    guard text.contains("."), !text.contains("×") else { return text }
+    let trimmed = text.reversed().drop { $0 == "0" }.drop { $0 == "." }
+    return String(trimmed.reversed())
+  }
+
   /// A count: exact with groups up to a million, three digits and a prefix beyond.
   static func count(_ value: Double) -> String {
     guard value.isFinite else { return none }
@@ -124,8 +134,10 @@ enum NumberFormat {
     case "s": duration(value * 1e9)
     case "B": bytes(value)
     case "1", "": value == value.rounded() ? count(value) : decimal(value)
+    case "share": percent(value)
     case "%": "\(decimal(value))\(space)%"
-    case "1/s": "\(si(value, "")) /s"
+    // Milli-somethings a second would be hard to read.
+    case "1/s": "\(abs(value) < 1000 ? decimal(value) : si(value, ""))\(space)/s"
     default: si(value, unit)
     }
   }

@@ -20,6 +20,7 @@ enum VisibleText {
 
   /// The whole text, made visible.
   static func visible(_ text: String) -> String {
+    if text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) { return text }
     var result = ""
     result.reserveCapacity(text.utf8.count)
     for scalar in text.unicodeScalars { append(scalar, to: &result) }

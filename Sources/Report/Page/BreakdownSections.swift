@@ -191,11 +191,11 @@ extension ReportBuilder {
       row("by category", breakdown.categories, limit: 14) { _, name in
         KernelCategory(rawValue: name).map { .category($0) } ?? .unknown
       },
-      row("by module", breakdown.modules, limit: 6) { index, _ in .line(index) },
+      row("by module", breakdown.modules, limit: 6) { index, _ in .neutral(index) },
       row("by kind of code", breakdown.kinds, limit: 6) { _, name in
         Frame.Kind(rawValue: name).map { .frame($0) } ?? .unknown
       },
-      row("by thread", breakdown.threads, limit: 6) { index, _ in .line(index) },
+      row("by thread", breakdown.threads, limit: 6) { index, _ in .neutral(index) },
     ].filter { !$0.segments.isEmpty }
     let parts =
       breakdown.categories.map { ("category", $0) } + breakdown.modules.prefix(60).map { ("module", $0) }
@@ -227,7 +227,8 @@ extension ReportBuilder {
             title: title,
             drawing: .chart(
               StackedBarChart(
-                summary: "CPU time by category, module, kind of code and thread", rows: rows, format: .duration)),
+                summary: "CPU time by category, module, kind of code and thread", rows: rows, format: .duration,
+                legendRows: 1)),
             caption: Prose(
               "\(NumberFormat.duration(Double(breakdown.nanoseconds))) of CPU time in \(NumberFormat.count(Double(breakdown.samples))) samples, all threads together; the same time divided in four ways."
             ) + unnamed, table: table, provenance: provenance))

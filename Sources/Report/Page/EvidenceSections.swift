@@ -27,7 +27,7 @@ extension ReportBuilder {
         return [
           .code(counter.event), .measured(counter.value, unit: counter.unit),
           Table.Cell(ReportBuilder.exactGrouped(value) + (isCount ? "" : "\u{202F}\(counter.unit)"), sort: value),
-          isCount && wall > 0 ? Table.Cell(NumberFormat.si(value / wall * 1e9, ""), sort: value / wall * 1e9) : .empty,
+          isCount && wall > 0 ? .number(value / wall * 1e9, unit: "1/s") : .empty,
           fraction.map { .share($0, bar: false) } ?? Table.Cell("always", sort: 1),
         ]
       },
@@ -155,7 +155,8 @@ extension ReportBuilder {
       guard graph.functions.indices.contains(node.function) else { return nil }
       let function = graph.functions[node.function]
       return FlameGraphChart.Node(
-        color: .frame(function.kind), name: function.name, label: VisibleText.functionLabel(function.name),
+        color: .call(function.kind, tone: node.function), name: function.name,
+        label: VisibleText.functionLabel(function.name),
         parent: node.parent, depth: node.depth, value: Double(node.nanoseconds),
         selfValue: Double(node.selfNanoseconds), details: [ReportBuilder.fileName(function.module)])
     }
@@ -164,7 +165,7 @@ extension ReportBuilder {
     let kinds = graph.functions.reduce(into: [Frame.Kind]()) { if !$0.contains($1.kind) { $0.append($1.kind) } }
     let chart = FlameGraphChart(
       summary: "Call tree by CPU time, the root on top", nodes: nodes, total: total,
-      legend: kinds.map { LegendItem(color: .frame($0), text: ReportBuilder.words($0)) })
+      legend: kinds.map { LegendItem(color: .call($0, tone: 0), text: ReportBuilder.words($0)) })
     let heaviest = graph.nodes.indices.sorted { graph.nodes[$0].selfNanoseconds > graph.nodes[$1].selfNanoseconds }
       .prefix(60)
     let table = Table(

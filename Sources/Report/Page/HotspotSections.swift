@@ -15,21 +15,21 @@ extension ReportBuilder {
       !hotspots.byName.hotspots.isEmpty
     else { return nil }
     let ranking = hotspots.byName
+    var chart = pareto(ranking, summary: "Kernels ranked by self time with cumulative share") { subject in
+      (
+        subject.name, .category(subject.category),
+        [
+          subject.category.rawValue,
+          "\(NumberFormat.count(Double(subject.calls))) calls of \(NumberFormat.duration(subject.meanNanoseconds))",
+        ]
+      )
+    }
+    chart.legend = legend(ranking.hotspots.prefix(chart.bars.count).map(\.subject.category))
     let figure = ReportDocument.Figure(
-      title: title(ranking, things: "kernels", of: "kernel time") { $0.name },
-      drawing: .chart(
-        pareto(ranking, summary: "Kernels ranked by self time with cumulative share") { subject in
-          (
-            subject.name, .category(subject.category),
-            [
-              subject.category.rawValue,
-              "\(NumberFormat.count(Double(subject.calls))) calls of \(NumberFormat.duration(subject.meanNanoseconds))",
-            ]
-          )
-        }),
+      title: title(ranking, things: "kernels", of: "kernel time") { $0.name }, drawing: .chart(chart),
       caption: """
-        Bars: self time on the main thread, coloured by category. Line: share of this and all hotter kernels together, \
-        on the axis above.
+        Bars: share of the main thread’s kernel time (self time), coloured by category. Points: this and all hotter \
+        kernels together.
         """,
       table: kernelTable(ranking, name: "Kernel", hasShapes: false), provenance: provenance)
     return section(

@@ -232,11 +232,11 @@ extension ReportBuilder {
     let title: Prose
     switch (training.reached.value, training.target.value, training.quality.value) {
     case (true?, let target?, _):
-      let epochs = training.epochsToQuality.value.map { " after \(NumberFormat.decimal($0)) epochs" } ?? ""
-      title = "\(ReportBuilder.capitalized(metric)) reaches its target of \(NumberFormat.decimal(target))\(epochs)"
+      let epochs = training.epochsToQuality.value.map { " after \(NumberFormat.plain($0)) epochs" } ?? ""
+      title = "\(ReportBuilder.capitalized(metric)) reaches its target of \(NumberFormat.plain(target))\(epochs)"
     case (false?, let target?, let quality?):
       title =
-        "\(ReportBuilder.capitalized(metric)) ends at \(NumberFormat.decimal(quality)), short of its target of \(NumberFormat.decimal(target))"
+        "\(ReportBuilder.capitalized(metric)) ends at \(NumberFormat.decimal(quality)), short of its target of \(NumberFormat.plain(target))"
     default: title = "\(ReportBuilder.capitalized(metric)) on held-out data after each epoch"
     }
     let table = Table(
@@ -260,7 +260,7 @@ extension ReportBuilder {
           LineChart(
             summary: "Quality on held-out data over time", lines: lines, xFormat: .duration, yFormat: .decimal,
             xTitle: "time since start", yTitle: metric,
-            marks: training.target.value.map { [.init(value: $0, label: "target \(NumberFormat.decimal($0))")] } ?? [],
+            marks: training.target.value.map { [.init(value: $0, label: "target \(NumberFormat.plain($0))")] } ?? [],
             startsAtZero: false, plotHeight: 180)), table: table,
         provenance: Provenance(.declared, detail: "evaluated by the workload after each epoch")))
   }

@@ -15,7 +15,8 @@ struct ReportBuilder {
     ]
     return ReportDocument(
       kicker: kicker, title: characterization.identity.title, facts: facts,
-      summary: characterization.limits.summary, sections: sections.compactMap { $0 }, colophon: colophon)
+      summary: characterization.limits.summary, overview: overview, sections: sections.compactMap { $0 },
+      colophon: colophon)
   }
 
   /// A section with these blocks, or none when there are none.
@@ -37,35 +38,70 @@ struct ReportBuilder {
     }
   }
 
-  private var facts: [(label: String, value: Prose)] {
+  private var facts: [ReportDocument.Fact] {
     let identity = characterization.identity
-    var facts: [(label: String, value: Prose)] = []
+    var facts: [ReportDocument.Fact] = []
     if let repetition = identity.repetition {
-      facts.append(("Started", Prose(ReportBuilder.date(unixNanoseconds: repetition.startedAtUnixNanoseconds))))
-      var ended: Prose = "\(identity.ending)"
-      if !identity.succeeded { ended = "\(strong: identity.ending)" }
-      facts.append(("Ended", ended))
+      facts.append(
+        .init(label: "Started", value: Prose(ReportBuilder.date(unixNanoseconds: repetition.startedAtUnixNanoseconds))))
+      facts.append(
+        .init(label: "Ended", value: identity.succeeded ? Prose(identity.ending) : "\(strong: identity.ending)"))
     }
     if let model = text(ofHost: "host.cpu.model") {
       let threads = number(ofHost: "host.cpu.logical").map { " · \(Int($0)) hardware threads" } ?? ""
-      facts.append(("Machine", Prose(model + threads)))
+      facts.append(.init(label: "Machine", value: Prose(model + threads)))
     }
     switch identity.data {
-    case .synthetic(let description): facts.append(("Data", Prose("synthetic: \(description)")))
-    case .real(let directory): facts.append(("Data", "real, from \(code: directory)"))
+    case .synthetic(let description): facts.append(.init(label: "Data", value: Prose("synthetic: \(description)")))
+    case .real(let directory): facts.append(.init(label: "Data", value: "real, from \(code: directory)"))
     case .notStated: break
     }
-    if !identity.command.isEmpty {
-      facts.append(("Command", "\(code: ReportBuilder.commandLine(identity.command))"))
-    }
     if identity.repetitionCount > 1, let repetition = identity.repetition {
+      let shown: Prose =
+        "\(identity.repetitionCount); single-run results show number \(repetition.index + 1), of median wall time"
+      facts.append(.init(label: "Repetitions", value: shown))
+    }
+    if !identity.command.isEmpty {
       facts.append(
-        (
-          "Repetitions",
-          "\(identity.repetitionCount); single-run results show number \(repetition.index + 1), of median wall time"
-        ))
+        .init(label: "Command", value: "\(code: ReportBuilder.commandLine(identity.command))", isWide: true))
     }
     return facts
+  }
+
+  /// Where the time goes, in words: the wall time where kernels were traced, else the CPU time.
+  private var overview: Prose? {
+    if let breakdown = characterization.breakdown.value, let first = breakdown.categories.first {
+      let wall = Double(max(1, breakdown.wallNanoseconds))
+      var text: Prose =
+        "Of \(NumberFormat.duration(wall)), \(NumberFormat.percent(Double(breakdown.kernelNanoseconds) / wall)) is spent in kernels: \(NumberFormat.percent(first.shareOfWall)) in \(first.category.rawValue)"
+      for category in breakdown.categories.dropFirst().prefix(2) where category.shareOfWall > 0.03 {
+        text = text + ", \(NumberFormat.percent(category.shareOfWall)) in \(category.category.rawValue)"
+      }
+      text = text + "."
+      if let ranking = characterization.kernelHotspots.value?.byName, let hottest = ranking.hotspots.first {
+        text =
+          text
+          + " The hottest kernel is \(code: ReportBuilder.inSentence(hottest.subject.name)), with \(NumberFormat.percent(hottest.share)) of the kernel time."
+      }
+      return text
+    }
+    if let breakdown = characterization.cpuBreakdown.value, let first = breakdown.modules.first {
+      var text: Prose =
+        "Of \(NumberFormat.duration(Double(breakdown.nanoseconds))) CPU time, \(NumberFormat.percent(first.share)) is spent in \(code: ReportBuilder.inSentence(ReportBuilder.fileName(first.name)))"
+      if let second = breakdown.modules.dropFirst().first, second.share > 0.03 {
+        text =
+          text
+          + " and \(NumberFormat.percent(second.share)) in \(code: ReportBuilder.inSentence(ReportBuilder.fileName(second.name)))"
+      }
+      text = text + "."
+      if let hottest = characterization.functionHotspots.value?.byFunction.hotspots.first {
+        text =
+          text
+          + " The hottest function is \(code: ReportBuilder.inSentence(hottest.subject.function)), with \(NumberFormat.percent(hottest.share))."
+      }
+      return text
+    }
+    return nil
   }
 
   private var colophon: String {
@@ -82,11 +118,8 @@ struct ReportBuilder {
       ReportDocument.Verdict(
         statement: verdict.statement, weight: min(max(verdict.weight, 0), 1),
         evidence: verdict.evidence.map { item in
-          var value = ReportBuilder.evidence(item.value, unit: item.unit)
-          if let threshold = item.threshold {
-            value += " (rule: \(ReportBuilder.evidence(threshold, unit: item.unit)))"
-          }
-          return (item.label, value)
+          let bound = item.threshold.map { ReportBuilder.evidence($0, unit: item.unit) }
+          return .init(label: item.label, value: ReportBuilder.evidence(item.value, unit: item.unit), bound: bound)
         }, advice: verdict.advice, isAboutMeasurement: verdict.isAboutMeasurement)
     }
     let unknown = Table(

@@ -13,9 +13,16 @@ struct ReportDocument: Sendable {
 
   /// What limits the workload, or a remark on the measurement.
   struct Verdict: Sendable {
+    /// A number behind it, with the bound that the rule compares it with.
+    struct Evidence: Sendable {
+      var label: String
+      var value: String
+      var bound: String?
+    }
+
     var statement: String
     var weight: Double
-    var evidence: [(label: String, value: String)]
+    var evidence: [Evidence]
     var advice: [String]
     var isAboutMeasurement: Bool
   }
@@ -61,6 +68,14 @@ struct ReportDocument: Sendable {
     case provenanceLegend
   }
 
+  /// A fact beside the title.
+  struct Fact: Sendable {
+    var label: String
+    var value: Prose
+    /// Long, such as a command: on a line of its own.
+    var isWide = false
+  }
+
   /// A section.
   struct Section: Sendable {
     var id: String
@@ -74,9 +89,11 @@ struct ReportDocument: Sendable {
   var kicker: String
   var title: String
   /// Facts beside the title: when, where, how it ended.
-  var facts: [(label: String, value: Prose)]
+  var facts: [Fact]
   /// The first paragraph.
   var summary: [String]
+  /// Where the time goes, in a sentence or two.
+  var overview: Prose?
   var sections: [Section]
   /// Kiviat's version and the file's, at the very end.
   var colophon: String
