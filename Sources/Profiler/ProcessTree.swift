@@ -61,6 +61,7 @@ struct ProcessStatus: Hashable, Sendable {
 public final class ProcessTree: PerfRecordConsumer {
   private let files: HostFiles
   private var root: Int32 = 0
+  private var rootStartTicks: UInt64 = 0
   private var reaper: Int32 = 0
   private var members: Set<Int32> = []
   private var outsiders: Set<Int32> = []
@@ -77,9 +78,10 @@ public final class ProcessTree: PerfRecordConsumer {
   /// Makes a tree; ``follow(_:reaper:)`` gives it a target.
   public init(files: HostFiles = .live) { self.files = files }
 
-  /// Begins with the suspended child. Children that `reaper` has by now are none of the target's.
+  /// Begins with the suspended child.
   ///
-  /// - Parameter reaper: who inherits the target's orphans: the profiler itself.
+  /// - Parameter reaper: who inherits the target's orphans: the profiler itself. Children of it that are older than the
+  ///   target are none of the target's.
   public func follow(_ pid: Int32, reaper: Int32 = getpid()) {
     root = pid
     self.reaper = reaper
@@ -90,7 +92,7 @@ public final class ProcessTree: PerfRecordConsumer {
     refreshedAt = nil
     hasRecords = false
     problem = nil
-    for other in listed() where other != pid && status(other)?.parentPID == reaper { outsiders.insert(other) }
+    rootStartTicks = status(pid)?.startTicks ?? 0
   }
 
   /// The target's first process.
@@ -153,15 +155,18 @@ public final class ProcessTree: PerfRecordConsumer {
     let now = Set(listed())
     outsiders.formIntersection(now)
     var parents: [Int32: Int32] = [:]
+    var orphans: Set<Int32> = []
     for pid in now where !members.contains(pid) && !outsiders.contains(pid) {
-      parents[pid] = status(pid)?.parentPID
+      guard let status = status(pid) else { continue }
+      parents[pid] = status.parentPID
+      if status.parentPID == reaper, status.startTicks >= rootStartTicks { orphans.insert(pid) }
     }
     // A new process's parent may be new as well: go up until somebody is known.
     func belongs(_ pid: Int32) -> Bool {
       var next = pid
       for _ in 0...parents.count {
         guard let parent = parents[next] else { return false }
-        if members.contains(parent) || parent == reaper { return true }
+        if members.contains(parent) || orphans.contains(next) { return true }
         next = parent
       }
       return false

@@ -62,18 +62,18 @@ struct ProcessTreeTests {
     machine.process(1, parent: 0)
     machine.process(50, parent: 1)  // the profiler
     machine.process(60, parent: 50)  // another child that it had
-    machine.process(100, parent: 50)  // the target
+    machine.process(100, parent: 50, start: 5)  // the target
     tree.follow(100, reaper: 50)
-    machine.process(101, parent: 100)
-    machine.process(102, parent: 101)
-    machine.process(61, parent: 60)
+    machine.process(101, parent: 100, start: 6)
+    machine.process(102, parent: 101, start: 7)
+    machine.process(61, parent: 60, start: 6)
     machine.process(200, parent: 1)
     tree.refresh(monotonicNanoseconds: 1)
     #expect(Set(tree.processes.keys) == [100, 101, 102])
     // Its parent ends, the profiler inherits it; a daemon that was never seen before comes the same way.
     machine.gone(101)
-    machine.process(102, parent: 50)
-    machine.process(103, parent: 50)
+    machine.process(102, parent: 50, start: 7)
+    machine.process(103, parent: 50, start: 5)
     tree.refresh(monotonicNanoseconds: 2)
     #expect(Set(tree.processes.keys) == [100, 102, 103])
     #expect(tree.departed.map(\.pid) == [101])
@@ -82,7 +82,7 @@ struct ProcessTreeTests {
     tree.refresh(monotonicNanoseconds: 2)
     #expect(tree.processes[102] != nil)
     // A number that is used again is another process.
-    machine.process(103, parent: 1, start: 2)
+    machine.process(103, parent: 1, start: 9)
     tree.refresh(monotonicNanoseconds: 3)
     #expect(Set(tree.processes.keys) == [100])
   }
