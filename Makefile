@@ -18,9 +18,9 @@ OUT ?= profiles
 PREFIX ?= /usr/local
 BIN = .build/$(CONFIG)
 
-export LIBTORCH SWIFT SHORT COMMAND
-ifeq ($(origin LIBTORCH), undefined)
-unexport LIBTORCH
+export SWIFT SHORT COMMAND
+ifneq ($(origin LIBTORCH), undefined)
+export LIBTORCH
 endif
 
 # As Package.swift looks for it.

@@ -13,7 +13,7 @@ struct LibTorch {
 
   static func find() -> LibTorch? {
     func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
-    if let directory = Context.environment["LIBTORCH"] {
+    if let directory = Context.environment["LIBTORCH"], !directory.isEmpty {
       guard directory != "none" else { return nil }
       return LibTorch(
         includes: ["\(directory)/include", "\(directory)/include/torch/csrc/api/include"],
