@@ -195,7 +195,8 @@ public final class KernelTraceCollector: Collector, KernelAttributor {
       number("kernel_trace.ops", "1", Double(operations), .declared, "traced operations, nested ones too"))
     let overflowed = (0..<reader.threadCount).reduce(0) { $0 + reader.overflowed($1) }
     result.append(
-      number("kernel_trace.overflowed", "1", Double(overflowed), .declared, "calls that share one kernel for want of room"))
+      number(
+        "kernel_trace.overflowed", "1", Double(overflowed), .declared, "calls that share one kernel for want of room"))
     result.append(
       number(
         "kernel_trace.clock_overhead", "ns", Double(header.overhead_ns), .clock,

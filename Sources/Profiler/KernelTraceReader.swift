@@ -26,7 +26,9 @@ final class KernelTraceReader {
   /// One traced thread.
   private struct Region {
     let memory: UnsafeMutableRawPointer
-    var thread: UnsafePointer<kiviat_trace_thread> { UnsafePointer(memory.assumingMemoryBound(to: kiviat_trace_thread.self)) }
+    var thread: UnsafePointer<kiviat_trace_thread> {
+      UnsafePointer(memory.assumingMemoryBound(to: kiviat_trace_thread.self))
+    }
     var ring: UnsafePointer<UInt64> {
       UnsafePointer((memory + Int(KIVIAT_TRACE_THREAD_BYTES)).assumingMemoryBound(to: UInt64.self))
     }
@@ -118,7 +120,9 @@ final class KernelTraceReader {
       Int(kiviat_trace_load32(header.address(of: \.thread_count))), Int(KIVIAT_TRACE_MAX_THREADS))
     while regions.count < count {
       let number = regions.count
-      let offset = withUnsafeBytes(of: header.pointee.thread_offset) { $0.load(fromByteOffset: number * 8, as: UInt64.self) }
+      let offset = withUnsafeBytes(of: header.pointee.thread_offset) {
+        $0.load(fromByteOffset: number * 8, as: UInt64.self)
+      }
       var status = stat()
       // A region that does not lie in the file would be a bus error to look at.
       guard fstat(descriptor, &status) == 0, offset >= Self.firstRegion, offset % 4096 == 0,

@@ -58,7 +58,8 @@ public final class CallStacks {
         unwound.isComplete || unwound.isTruncated || unwound.addresses.count >= fromPointers
       {
         chain.removeAll { !CallChain.isKernel($0) }
-        chain.append(contentsOf: unwound.addresses.lazy.filter { $0 >= CallChain.firstCodeAddress })
+        let code = unwound.addresses.prefix { $0 >= CallChain.firstCodeAddress && !CallChain.isKernel($0) }
+        chain.append(contentsOf: code)
         user = .unwound(isTruncated: unwound.isTruncated)
       } else {
         user = .fellBack
@@ -189,16 +190,20 @@ enum CallChain {
   static func isKernel(_ address: UInt64) -> Bool { address >> 63 == 1 }
 
   /// Appends a chain's addresses, leaf first. Of each part the first is where the CPU was; the others are return
-  /// addresses, of which one is taken off so that they lie in the call. Parts of a guest or hypervisor are left out.
+  /// addresses, of which one is taken off so that they lie in the call. Parts of a guest or hypervisor are left out, and
+  /// a user part ends where a frame pointer that was none leads into the kernel's half.
   static func append(_ raw: [UInt64], to chain: inout [UInt64]) {
     var isFirst = true
+    var isKernelPart = raw.first.map(isKernel) ?? false
     var isSkipped = false
     for value in raw {
       if value >= firstMarker {
         isFirst = true
+        isKernelPart = value == kernelMarker
         isSkipped = value != kernelMarker && value != userMarker
         continue
       }
+      if isKernel(value) != isKernelPart { isSkipped = true }
       guard !isSkipped, value >= firstCodeAddress else { continue }
       chain.append(isFirst ? value : value - 1)
       isFirst = false

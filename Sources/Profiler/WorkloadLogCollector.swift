@@ -117,7 +117,8 @@ public final class WorkloadLogCollector: Collector {
   private func relative(_ time: UInt64) -> Int64 { Int64(clamping: time) - Int64(clamping: start) }
 
   private func write(_ event: WorkloadEvent, to transaction: ProfileTransaction, repetition: Int) throws {
-    func quantity(_ name: String, _ unit: String, _ value: Double, _ source: Provenance.Source, _ detail: String) throws {
+    func quantity(_ name: String, _ unit: String, _ value: Double, _ source: Provenance.Source, _ detail: String) throws
+    {
       // SQLite has no NaN: what is not a number was not measured.
       let measured: Measured<QuantityValue> =
         value.isFinite

@@ -11,7 +11,7 @@ struct KiviatWorkload: ParsableCommand {
     abstract: "Runs one component benchmark.",
     discussion: "kiviat runs it for you: kiviat profile BENCHMARK.",
     version: "0.1.0",
-    subcommands: [Run.self, List.self])
+    subcommands: [Run.self, List.self, TracerCost.self])
 
   struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Train a benchmark, or let it answer queries.")

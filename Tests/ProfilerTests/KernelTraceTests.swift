@@ -97,7 +97,8 @@ private final class HandMadeTrace {
     let writer = try ProfileWriter(creating: path)
     try writer.write {
       try $0.repetition(
-        Repetition(index: 0, startedAtUnixNanoseconds: 0, startMonotonicNanoseconds: 400_000, wallNanoseconds: 6_600_000))
+        Repetition(
+          index: 0, startedAtUnixNanoseconds: 0, startMonotonicNanoseconds: 400_000, wallNanoseconds: 6_600_000))
       try collector.write(to: $0, repetition: 0)
     }
     let data = try #require(try Profile(contentsOf: path).repetitions.first)
@@ -120,8 +121,9 @@ private final class HandMadeTrace {
 
   @Test func theKernelOfASampleIsTheOneThatRan() throws {
     let trace = try HandMadeTrace()
-    trace.transition(1000, 1)
-    trace.transition(5000, KIVIAT_TRACE_IDLE)
+    // Times are kept in units of 16 ns.
+    trace.transition(1008, 1)
+    trace.transition(5008, KIVIAT_TRACE_IDLE)
     trace.transition(9008, 1)
     let collector = KernelTraceCollector()
     _ = collector.prepare(trace.target)

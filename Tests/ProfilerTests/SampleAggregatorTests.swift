@@ -94,12 +94,14 @@ private let guestMarker = UInt64(bitPattern: -2560)
         0x77_7777,
       ]))
     aggregator.consume(sample([userMarker, 0x10_0040, 3, 0]))
+    aggregator.consume(sample([userMarker, 0x10_0050, 0x10_0101, 0xffff_ffff_8100_0010, 0x10_0201]))
     aggregator.consume(sample([]))
     try writer.write { try aggregator.write(to: $0, repetition: 0) }
     let profile = try Profile(contentsOf: writer.path)
     let found = Set(profile.repetitions[0].samples.map { names(profile, $0) })
     // Without kernel symbols the kernel's part is one frame, and addresses in the zero page are no code.
-    #expect(found == [["[kernel]", "prog+0x40", "prog+0x100"], ["prog+0x40"], ["[unknown]"]])
+    #expect(
+      found == [["[kernel]", "prog+0x40", "prog+0x100"], ["prog+0x40"], ["prog+0x50", "prog+0x100"], ["[unknown]"]])
     #expect(aggregator.state.outcome == .degraded)
     #expect(aggregator.state.remedy == "sudo sysctl kernel.kptr_restrict=0")
   }

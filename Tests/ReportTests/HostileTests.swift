@@ -124,7 +124,7 @@ struct HostileTests {
 
   @Test func escapesEachCharacterThatActs() {
     let html: HTML = "<a title='\("<>&'\"`")'>\("a\u{0}\n\u{202E}\u{7F}")</a>"
-    #expect(html.text == "<a title='&lt;&gt;&amp;&#39;&quot;&#96;'>a␀␊⟨U+202E⟩␡</a>")
+    #expect(html.text == "<a title='&lt;&gt;&amp;&#39;&quot;&#96;'>a⟨U+0⟩↵⟨U+202E⟩⟨U+7F⟩</a>")
     let address: HTML = "\("x: http://a b:/c ::// :")"
     #expect(address.text == "x: http&#58;//a b:/c :&#58;// :")
   }
@@ -141,6 +141,13 @@ struct HostileTests {
     ("sgemm_kernel_HASWELL", "sgemm_kernel_HASWELL"),
     ("std::vector<int>::operator[](unsigned long)", "std::vector<int>::operator[](unsigned long)"),
     ("Foo::bar() const", "Foo::bar"), ("a < b", "a < b"), ("TrainingLoop.run()", "TrainingLoop.run"),
+    ("static Swift.Double.+ infix(Swift.Double, Swift.Double) -> Swift.Double", "static Swift.Double.+ infix"),
+    ("closure #1 (Swift.Int) -> () in Foo.bar(count: Swift.Int) -> ()", "closure #1 (Swift.Int) -> () in Foo.bar"),
+    (
+      "generic specialization <Swift.Int> of Swift.Array.append(A) -> ()",
+      "generic specialization <…> of Swift.Array.append"
+    ),
+    ("int main", "int main"),
     ("(((", "((("), ("", ""),
   ])
   func foldsTemplatesAndParameters(name: String, label: String) {

@@ -77,7 +77,8 @@ extension Computing {
     @Test func linearAlgebraAndShapes() {
       let other = random([4, 3]).to(.float64)
       #expect(gradientError(random([2, 4])) { weighed($0.matmul(other)) } < 1e-6)
-      #expect(gradientError(random([2, 3, 4])) { weighed($0.permuted([2, 0, 1]).flattened(1).slice(0, 1..<3)) } < 1e-6)
+      #expect(
+        gradientError(random([2, 3, 4])) { weighed($0.permuted([2, 0, 1]).flattened(1).slice(0, 1..<3)) } < 1e-6)
       #expect(gradientError(random([2, 6])) { weighed(Tensor.concatenated([$0, $0.square()], dimension: 1)) } < 1e-6)
     }
 

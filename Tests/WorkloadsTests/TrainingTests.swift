@@ -197,11 +197,17 @@ extension Computing {
       let first = losses(try events { $0.epochs = 3 })
       #expect(first.count == 12)
       #expect(losses(try events { $0.epochs = 3 }) == first)
-      #expect(losses(try events { $0.epochs = 3; $0.seed = 2 }) != first)
+      #expect(
+        losses(
+          try events {
+            $0.epochs = 3; $0.seed = 2
+          }) != first)
     }
 
     @Test func stepsLimitTheRunAndAnEpochCutShortHasNoQuality() throws {
-      let cut = try events { $0.steps = 6; $0.epochs = 5 }
+      let cut = try events {
+        $0.steps = 6; $0.epochs = 5
+      }
       #expect(losses(cut).count == 6)
       #expect(cut.count { if case .epoch = $0 { true } else { false } } == 1)
     }
@@ -220,8 +226,13 @@ extension Computing {
     }
 
     @Test func inferenceReportsEveryQuery() throws {
-      let events = try events({ $0.mode = .infer; $0.steps = 9 }, traces: true)
-      let queries = events.compactMap { if case .query(let index, _, let samples) = $0 { (index, samples) } else { nil } }
+      let events = try events(
+        {
+          $0.mode = .infer; $0.steps = 9
+        }, traces: true)
+      let queries = events.compactMap {
+        if case .query(let index, _, let samples) = $0 { (index, samples) } else { nil }
+      }
       #expect(queries.map(\.0) == Array(0..<9))
       #expect(queries.allSatisfy { $0.1 == 16 })
       let percentiles = InferenceLoop.Latencies((1...100).reversed())

@@ -72,7 +72,7 @@ struct HTMLRenderer {
       <article>
       <header id='\(prefix)top'>
       <p class='kicker'>\(document.kicker)</p>
-      <h1>\(VisibleText.shortened(document.title, to: 300))</h1>
+      <h1>\(VisibleText.shortened(document.title, to: 110))</h1>
       <p class='lede'>\(summary)</p>
       \(document.overview.map { "<p class='overview'>\(prose($0))</p>" as HTML })
       <dl class='facts'>\(facts)</dl>

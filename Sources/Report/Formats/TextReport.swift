@@ -99,7 +99,8 @@ struct TextReport {
     return [bold("  Not measured")]
       + missing.prefix(4).map { item in
         let names = item.names.prefix(3).joined(separator: ", ") + (item.names.count > 3 ? ", …" : "")
-        return cut("  " + VisibleText.visible("\(names): \(item.reason)"), to: Self.width)
+        let line = "  " + VisibleText.visible("\(names): \(item.reason)")
+        return line.count > Self.width ? line.prefix(Self.width - 1) + "…" : line
       } + (missing.count > 4 ? ["  and \(missing.count - 4) more: `kiviat doctor` tells"] : [])
   }
 

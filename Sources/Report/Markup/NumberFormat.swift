@@ -136,6 +136,7 @@ enum NumberFormat {
     case "1", "": value == value.rounded() ? count(value) : decimal(value)
     case "share": percent(value)
     case "%": "\(decimal(value))\(space)%"
+    case "FLOP/B": "\(decimal(value))\(space)FLOP/B"
     // Milli-somethings a second would be hard to read.
     case "1/s": "\(abs(value) < 1000 ? decimal(value) : si(value, ""))\(space)/s"
     default: si(value, unit)

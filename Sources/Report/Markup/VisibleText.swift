@@ -1,4 +1,5 @@
 // How is an untrusted name shown so that a reader sees what it is, and a terminal or page does nothing else?
+import Foundation
 
 /// Makes names out of a profile safe to look at: control characters, escape sequences and text-direction overrides
 /// become visible signs, and a very long name is cut in its middle.
@@ -6,10 +7,9 @@ enum VisibleText {
   /// Appends the scalar, or a visible sign for one that would act instead of being seen.
   static func append(_ scalar: Unicode.Scalar, to text: inout String) {
     switch scalar.value {
-    case 0...0x1F:
-      // "Control Pictures": U+2400 + code.
-      if let picture = Unicode.Scalar(0x2400 + scalar.value) { text.unicodeScalars.append(picture) }
-    case 0x7F: text += "\u{2421}"
+    case 0x0A: text += "↵"
+    case 0x09: text += "⇥"
+    case 0...0x1F, 0x7F: text += "⟨U+\(String(scalar.value, radix: 16, uppercase: true))⟩"
     case 0x80...0x9F, 0xFFFE, 0xFFFF: text += "\u{FFFD}"
     // Direction marks, embeddings, overrides and isolates; line and paragraph separators; the byte order mark.
     case 0x200B, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069, 0x061C, 0xFEFF:
@@ -37,13 +37,22 @@ enum VisibleText {
     return text.prefix(max(0, head)) + "…" + text.suffix(tail)
   }
 
-  /// A function name for a label: template arguments and parameter lists of C++ folded, as profilers do.
+  /// A function name for a label: generic arguments and parameter lists folded, as profilers do.
   ///
-  /// `void at::native::add<float, 4>(Tensor const&)` becomes `at::native::add<…>`.
+  /// `void at::native::add<float, 4>(Tensor const&)` becomes `at::native::add<…>`,
+  /// `static Swift.Array.make(count: Swift.Int) -> [A]` becomes `static Swift.Array.make`.
   static func functionLabel(_ name: String) -> String {
-    let source = name.utf8.count > 4096 ? String(name.unicodeScalars.prefix(4096)) : name
+    var source = name.utf8.count > 4096 ? String(name.unicodeScalars.prefix(4096)) : name
     // Operators' names hold brackets of their own.
     if source.contains("operator") { return source }
+    let isSwift = source.contains(" -> ")
+    if isSwift, let arrow = source.range(of: " -> ", options: .backwards) {
+      let result = source[arrow.upperBound...]
+      // Not the arrow of a parameter, nor of the closure that `in` places in a function.
+      if result.count(where: { $0 == "(" }) == result.count(where: { $0 == ")" }), !result.contains(" in ") {
+        source = String(source[..<arrow.lowerBound])
+      }
+    }
     var folded = ""
     var depth = 0
     var parentheses = 0
@@ -81,8 +90,10 @@ enum VisibleText {
     folded = folded.replacing("(anonymous namespace)", with: "(anon)")
     var label = Substring(folded)
     if label.hasSuffix(" const") { label = label.dropLast(6) }
-    // A leading return type: what stands before the last space, when what follows is still a qualified name.
-    if source.contains("("), let space = label.lastIndex(of: " "), label.index(after: space) < label.endIndex {
+    // A leading return type, which only templates have: what stands before the last space.
+    if !isSwift, source.contains("<"), source.contains("("), let space = label.lastIndex(of: " "),
+      label.index(after: space) < label.endIndex
+    {
       let rest = label[label.index(after: space)...]
       if rest.first.map({ $0.isLetter || $0 == "_" || $0 == "(" || $0 == "~" }) == true { label = rest }
     }

@@ -4,7 +4,7 @@ import ProfileModel
 
 extension ReportBuilder {
   /// Lanes that a timeline has at most: the longest-lived.
-  static let laneLimit = 48
+  static let laneLimit = 32
 
   // MARK: Threads
 

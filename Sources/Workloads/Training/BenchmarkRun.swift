@@ -69,7 +69,7 @@ public struct BenchmarkRun: Sendable {
     return found
   }
 
-  /// Runs it. Traces when the reporter's destination is kiviat's directory; else only counts the first step's FLOPs.
+  /// Runs it; traces it when there is a directory for the trace.
   ///
   /// - Throws: ``Failure``, ``TorchError``, or what the benchmark's data set throws.
   public func run(_ reporter: WorkloadReporter, traceDirectory: String?) throws {
@@ -84,10 +84,8 @@ public struct BenchmarkRun: Sendable {
       reporter.quantity(
         "kernel_trace.cost_per_op", "ns", Trace.measureCost(),
         "calibrated at start: difference of median times of a short operation, traced and not")
-    } else {
-      try Trace.openPrivately()
     }
-    defer { Trace.close() }
+    defer { if traceDirectory != nil { Trace.close() } }
 
     let configuration = BenchmarkConfiguration(
       scale: scale, mode: mode, seed: seed, batchSize: batchSize ?? (mode == .train ? scaleInfo.batchSize : 1),

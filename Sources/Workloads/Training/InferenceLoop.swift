@@ -57,6 +57,9 @@ public struct InferenceLoop {
         return batch
       }
       let isFirst = index == -warmUp
+      // By hand nothing is traced but this one query.
+      let isOwnTrace = isFirst && !Trace.isOpen && (try? Trace.openPrivately()) != nil
+      defer { if isOwnTrace { Trace.close() } }
       let counter = isFirst ? OpCounter2020(task.model) : nil
       let before = isFirst ? Trace.sums : nil
       let begin = monotonicNanoseconds()

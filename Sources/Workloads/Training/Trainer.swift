@@ -127,6 +127,9 @@ public final class Trainer {
     // The first step shows what a forward pass and a step compute; reading the sums costs nothing worth telling.
     let isFirst = stageSteps == 0
     stageSteps += 1
+    // By hand nothing is traced but this one step.
+    let isOwnTrace = isFirst && !Trace.isOpen && (try? Trace.openPrivately()) != nil
+    defer { if isOwnTrace { Trace.close() } }
     let counter = isFirst ? OpCounter2020(stage.model) : nil
     let start = isFirst ? Trace.sums : nil
     let loss = phase(.forward) { stage.loss(batch) }

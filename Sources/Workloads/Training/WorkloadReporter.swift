@@ -37,6 +37,8 @@ public final class WorkloadReporter {
   private let encoder = JSONEncoder()
   private var lastLine: UInt64 = 0
   private var lastProgress: UInt64 = 0
+  /// Durations of the epoch's steps, for its readable line.
+  private var stepDurations: [UInt64] = []
   /// What was reported, when the destination is nowhere.
   private(set) var events: [WorkloadEvent] = []
 
@@ -109,6 +111,7 @@ public final class WorkloadReporter {
     case .quantity(let name, let unit, let value, let detail):
       return String(format: "%@ = %.10g %@ (%@)", name, value, unit, detail)
     case .step(let step, let epoch, let time, let duration, let samples, let loss):
+      stepDurations.append(duration)
       // A line a second is enough to read.
       guard time - lastLine >= 1_000_000_000 else { return nil }
       lastLine = time
@@ -117,9 +120,11 @@ public final class WorkloadReporter {
     case .epoch(let epoch, let stage, _, let duration, let samples, let loss, let metric, let quality):
       let rate = Double(samples) / (Double(duration) * 1e-9)
       let name = stage.isEmpty ? "" : stage + " "
+      let median = Double(stepDurations.sorted()[safe: stepDurations.count / 2] ?? 0) * 1e-6
+      stepDurations.removeAll()
       return String(
-        format: "%@epoch %d done in %@  mean loss %.4f  %@ %.4f  %.1f samples/s", name, epoch, seconds(duration), loss,
-        metric, quality, rate)
+        format: "%@epoch %d done in %@  mean loss %.4f  %@ %.4f  %.1f samples/s  median step %.3f ms", name, epoch,
+        seconds(duration), loss, metric, quality, rate, median)
     case .result(let reached, let metric, let target, let quality, let epochs):
       return String(
         format: "%@: %@ %.4f after %d epochs (target %.4f)", reached ? "target reached" : "target not reached", metric,
@@ -128,4 +133,8 @@ public final class WorkloadReporter {
     case .progress, .query, .region: return nil
     }
   }
+}
+
+extension Array {
+  fileprivate subscript(safe index: Int) -> Element? { indices.contains(index) ? self[index] : nil }
 }
