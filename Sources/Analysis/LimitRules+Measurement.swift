@@ -26,16 +26,18 @@ extension LimitRules {
   static let costThreshold = 0.05
 
   static func profilerCost(_ facts: LimitFacts) -> LimitRule.Finding {
-    let parts = [
-      ("the target's CPU time, in the profiler", facts.cost.cpuShare.value),
-      ("the wall time, in tracing kernels", facts.cost.tracingShare.value),
-    ].compactMap { label, value in value.map { (label: label, share: $0) } }
-    guard let most = parts.max(by: { $0.share < $1.share }) else { return cantTell(facts.cost.cpuShare) }
-    guard most.share >= costThreshold else { return .doesNotLimit }
-    return verdict(
-      "Profiling itself costs \(Words.percent(most.share)) of \(most.label): the target may be that much slower for it.",
-      weight: most.share, parts.map { share("share of \($0.label)", $0.share, threshold: costThreshold) },
-      ["Sample less often (-F 99), or profile a longer run."])
+    let cpu = facts.cost.cpuShare.value
+    let tracing = facts.cost.tracingShare.value
+    guard let most = [cpu, tracing].compactMap({ $0 }).max() else { return cantTell(facts.cost.cpuShare) }
+    guard most >= costThreshold else { return .doesNotLimit }
+    let statement =
+      most == tracing
+      ? "Tracing kernels takes \(Words.percent(most)) of the wall time: times are that much too long."
+      : "The profiler used \(Words.percent(most)) as much CPU time as the target, which may have been slower for it."
+    var evidence: [LimitedBy.Evidence] = []
+    if let cpu { evidence.append(share("profiler's CPU time ÷ target's", cpu, threshold: costThreshold)) }
+    if let tracing { evidence.append(share("tracing, share of wall time", tracing, threshold: costThreshold)) }
+    return verdict(statement, weight: most, evidence, ["Sample less often (-F 99), or profile a longer run."])
   }
 
   /// Lost samples above this share are worth a warning.

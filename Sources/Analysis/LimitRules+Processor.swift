@@ -39,7 +39,7 @@ extension LimitRules {
       $0.bound == .compute && $0.shareOfAttainable >= roofThresholds.near
     } verdict: { found in
       verdict(
-        "\(found.names) is limited by arithmetic: \(Words.percent(found.attainable)) of what this machine's floating-point "
+        "\(found.names) \(found.isOne ? "is" : "are") limited by arithmetic: \(Words.percent(found.attainable)) of what this machine's floating-point "
           + "units can do, in \(Words.percent(found.part)) of the run.",
         weight: found.part, found.evidence(near: true),
         [
@@ -54,7 +54,7 @@ extension LimitRules {
       $0.bound == .memory && $0.shareOfAttainable >= roofThresholds.near
     } verdict: { found in
       verdict(
-        "\(found.names) is limited by memory bandwidth: \(Words.percent(found.attainable)) of the attainable, in "
+        "\(found.names) \(found.isOne ? "is" : "are") limited by memory bandwidth: \(Words.percent(found.attainable)) of the attainable, in "
           + "\(Words.percent(found.part)) of the run.",
         weight: found.part, found.evidence(near: true),
         [
@@ -69,7 +69,7 @@ extension LimitRules {
       $0.shareOfAttainable < roofThresholds.far
     } verdict: { found in
       verdict(
-        "\(found.names) reaches only \(Words.percent(found.attainable)) of what the machine allows, in "
+        "\(found.names) \(found.isOne ? "reaches" : "reach") only \(Words.percent(found.attainable)) of what the machine allows, in "
           + "\(Words.percent(found.part)) of the run.",
         // What could be won.
         weight: found.part * (1 - found.attainable), found.evidence(near: false),
@@ -91,6 +91,7 @@ extension LimitRules {
       let list = Words.list(names)
       return (list.first.map { $0.uppercased() } ?? "") + list.dropFirst()
     }
+    var isOne: Bool { points.count == 1 }
     var part: Double { fraction(points.sum(\.nanoseconds), of: wall) }
     /// Mean share of the attainable, weighted by time.
     var attainable: Double {
@@ -176,8 +177,10 @@ extension LimitRules {
     let busy = facts.ratio("cpu.busy")
     guard case .measured(let busy, _) = busy else { return cantTell(busy) }
     guard case .measured(let threads, _) = facts.run.hardwareThreads else { return cantTell(facts.run.hardwareThreads) }
-    guard threads >= 2, busy / threads <= idleThreshold else { return .doesNotLimit }
-    let idle = 1 - busy / threads
+    // A thread that waits for a CPU does not leave one idle: another program has it.
+    let waiting = facts.waitingForCPU ?? 0
+    let idle = 1 - (busy + waiting) / threads
+    guard threads >= 2, idle >= 1 - idleThreshold else { return .doesNotLimit }
     let isSerial = busy > 0.8 && busy < 1.2
     return verdict(
       isSerial
@@ -204,9 +207,17 @@ extension LimitRules {
     guard case .measured(let runnable, _) = total(.runnable) else { return cantTell(total(.runnable)) }
     let part = fraction(runnable, of: running.addingSaturating(runnable))
     guard part >= runnableThreshold else { return .doesNotLimit }
+    let evidence = [share("runnable ÷ (running + runnable)", part, threshold: runnableThreshold)]
+    let wanted = fraction(running.addingSaturating(runnable), of: facts.timeline.wallNanoseconds)
+    if let threads = facts.run.hardwareThreads.value, wanted <= threads {
+      return verdict(
+        "Other programs hold the CPUs: threads that could run wait for one for \(Words.percent(part)) of their time.",
+        weight: part,
+        evidence + [number("hardware threads wanted", wanted, "1"), number("hardware threads", threads, "1")],
+        ["Measure again on a machine that does nothing else: all times here are too long."])
+    }
     return verdict(
-      "Threads that could run wait for a CPU for \(Words.percent(part)) of their time.", weight: part,
-      [share("runnable ÷ (running + runnable)", part, threshold: runnableThreshold)],
+      "Threads that could run wait for a CPU for \(Words.percent(part)) of their time.", weight: part, evidence,
       [
         "Use as many threads as there are hardware threads (OMP_NUM_THREADS), and no second pool beside it.",
         "Check that nothing else was running on the machine.",

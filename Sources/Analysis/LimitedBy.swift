@@ -64,6 +64,12 @@ struct LimitFacts {
     counters.ratios.first { $0.name == name }?.value ?? .unavailable(Unavailable("\(name) is not derived"))
   }
 
+  /// Threads that wait for a CPU on average: time runnable ÷ wall time; `nil` where it is not known.
+  var waitingForCPU: Double? {
+    guard let time = timeline.totals.first(where: { $0.state == .runnable })?.nanoseconds.value else { return nil }
+    return fraction(time, of: timeline.wallNanoseconds)
+  }
+
   /// The thread that does most: what it waits for holds the run up. A worker idle on a lock does not count.
   var leadingThread: Timeline.ThreadLife? {
     func activity(_ life: Timeline.ThreadLife) -> Int64 {

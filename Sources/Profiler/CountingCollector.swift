@@ -67,6 +67,9 @@ public final class CountingCollector: Collector {
   private func open(_ spec: PerfEventSpec, pid: Int32, leader: PerfEvent?) throws(Unavailable) -> PerfEvent {
     if let reason = access.noEvents { throw reason }
     if spec.kind == .hardware, let reason = access.noHardware { throw reason }
+    if spec.kind == .software, spec.isKernelOnly, spec.excludesKernel {
+      throw Unavailable("it happens in the kernel only, which :u leaves out", remedy: "name it without :u")
+    }
     var attribute = spec.attribute()
     if leader != nil {
       // The leader starts them all; a member that waits for itself would never run.

@@ -15,6 +15,11 @@ public final class OffCPUCollector: Collector, PerfRecordConsumer {
   /// Waits of less than this in all are not worth reading the kernel's symbols, which takes longer than a short command.
   private static let worthSymbols: UInt64 = 20_000_000
 
+  /// A switch with its call chain costs 2 to 15 µs. Above this many switches in a tick (5000 a second), chains and
+  /// wake-ups are recorded in every tenth tick only, and waits without one are taken to be like those with one.
+  static let switchesWithStacksPerTick: UInt64 = 500
+  static let thinning = 10
+
   private let tree: ProcessTree
   private let source: PerfRecordSource?
   private let looks: ThreadLooks
@@ -26,6 +31,11 @@ public final class OffCPUCollector: Collector, PerfRecordConsumer {
   private var wakeupEvent: Int?
   private var step = Step.accounting
   private var usesWakeups = false
+  private var ticks = 0
+  private var switchesBefore: UInt64 = 0
+  private var isThinning = false
+  private var hasThinned = false
+  private var recordsStacks = true
   private var pid: Int32 = 0
   private var zero: UInt64 = 0
   private var now: UInt64 = 0
@@ -133,8 +143,10 @@ public final class OffCPUCollector: Collector, PerfRecordConsumer {
     tree.refresh(monotonicNanoseconds: time)
     noteExits()
     switch step {
-    case .stacks where usesWakeups: break
-    case .stacks: looks.readRunDelays(&ledger)
+    case .stacks:
+      thinOut()
+      // Without wake-ups the scheduler's own sums tell how long threads waited for a CPU.
+      if !usesWakeups || isThinning { looks.readRunDelays(&ledger) }
     case .switches: looks.look(at: &ledger, readsRunDelay: true)
     case .accounting: looks.account(tree.processes.values, departed: tree.departed, in: &ledger, at: time, zero: zero)
     }
@@ -178,11 +190,31 @@ public final class OffCPUCollector: Collector, PerfRecordConsumer {
     var threads = finished + Array(ledger.living.values)
     if let first, !threads.contains(where: { $0.tid == first.tid && $0.start == first.start }) { threads.append(first) }
     return threads.map { thread in
-      var row = thread.record(at: now, zero: zero) { $0 < 0 ? nil : kinds[Int($0)] }
+      var row = thread.record(at: now, zero: zero, sharesUnexplained: hasThinned) { $0 < 0 ? nil : kinds[Int($0)] }
       if thread.parentPID == 0 { row.parentPID = thread.pid == pid ? getpid() : 0 }
       if thread.tid == thread.pid { row.exitStatus = exitStatus[thread.pid] }
       return row
     }
+  }
+
+  /// Keeps the cost of programs that switch all the time within bounds.
+  private func thinOut() {
+    ticks += 1
+    let switches = ledger.switches - switchesBefore
+    switchesBefore = ledger.switches
+    isThinning = switches > (isThinning ? Self.switchesWithStacksPerTick / 2 : Self.switchesWithStacksPerTick)
+    let isOn = !isThinning || ticks % Self.thinning == 0
+    if isOn != recordsStacks {
+      source?.setRecording(isOn, ofTracepoint: switchEvent)
+      if let wakeupEvent, usesWakeups { source?.setRecording(isOn, ofTracepoint: wakeupEvent) }
+    }
+    recordsStacks = isOn
+    guard isThinning, !hasThinned else { return }
+    hasThinned = true
+    state.outcome = .degraded
+    state.reason = [
+      state.reason, "more than 5000 context switches a second: causes of waits estimated from a tenth of that time",
+    ].compactMap(\.self).joined(separator: "; ")
   }
 
   /// The status of a process can be seen while it waits to be reaped.

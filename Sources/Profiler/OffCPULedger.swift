@@ -72,8 +72,12 @@ struct ThreadLedger {
   ///
   /// - Parameters:
   ///   - zero: time zero of the profile.
+  ///   - sharesUnexplained: whether stacks were recorded for a part of the time only, so that waits without one are
+  ///     taken to be like those with one.
   ///   - kindOfStack: what waiting in a stack means; `nil` when it is not resolved.
-  func record(at now: UInt64, zero: UInt64, kindOfStack: (Int32) -> WaitKind?) -> ThreadRecord {
+  func record(
+    at now: UInt64, zero: UInt64, sharesUnexplained: Bool = false, kindOfStack: (Int32) -> WaitKind?
+  ) -> ThreadRecord {
     var ledger = self
     ledger.book(until: end ?? now)
     var row = ThreadRecord(
@@ -87,9 +91,10 @@ struct ThreadLedger {
       runnable += Self.takeOff(runDelay - runnableAtRunDelay, from: &waits)
     }
     var byKind: [WaitKind: UInt64] = [:]
+    let unexplained = waits.removeValue(forKey: -1)?.nanoseconds ?? 0
     for (stack, wait) in waits { byKind[kindOfStack(stack) ?? .other, default: 0] += wait.nanoseconds }
-    // Unexplained time is shared out as the looks found the thread.
-    if let unexplained = byKind[.other], !looks.isEmpty { share(unexplained, into: &byKind) }
+    // Unexplained time is shared out as the looks found the thread, or as its explained waits are.
+    Self.share(unexplained, by: looks.isEmpty && sharesUnexplained ? byKind : looks, into: &byKind)
     row.runningNanoseconds = Int64(ledger.running)
     row.runnableNanoseconds = Int64(runnable)
     row.blockedLockNanoseconds = Int64(byKind[.lock] ?? 0)
@@ -119,14 +124,17 @@ struct ThreadLedger {
     return amount - left
   }
 
-  private func share(_ amount: UInt64, into byKind: inout [WaitKind: UInt64]) {
-    let all = looks.values.reduce(0, +)
-    byKind[.other] = 0
+  private static func share(_ amount: UInt64, by weights: [WaitKind: UInt64], into byKind: inout [WaitKind: UInt64]) {
+    let all = weights.values.reduce(0, +)
+    let kinds = weights.keys.filter { weights[$0] != 0 }.sorted { $0.rawValue < $1.rawValue }
+    guard all > 0, let last = kinds.last else {
+      byKind[.other, default: 0] += amount
+      return
+    }
     var left = amount
-    let kinds = looks.keys.sorted { $0.rawValue < $1.rawValue }
     for kind in kinds {
       let part =
-        kind == kinds.last ? left : min(left, UInt64(Double(amount) * Double(looks[kind] ?? 0) / Double(all)))
+        kind == last ? left : min(left, UInt64(Double(amount) * Double(weights[kind] ?? 0) / Double(all)))
       byKind[kind, default: 0] += part
       left -= part
     }

@@ -121,6 +121,13 @@ public final class PerfRecordSource {
     return tracepoints.count
   }
 
+  /// Switches an event that was asked for off, and on again, in all threads of the target.
+  func setRecording(_ isOn: Bool, ofTracepoint event: Int) {
+    for opened in tracepoints[event - 1].events {
+      _ = isOn ? kiviat_perf_enable(opened.descriptor.raw) : kiviat_perf_disable(opened.descriptor.raw)
+    }
+  }
+
   /// Why a tracepoint could not be opened; `nil` when it could. Valid from `prepare` on.
   public func problem(withTracepoint event: Int) -> Unavailable? {
     unavailable ?? tracepoints[event - 1].unavailable
@@ -233,7 +240,8 @@ public final class PerfRecordSource {
   /// user may lock is counted in sum.
   private func openRings(pid: Int32, cpus: [Int32]) throws(SystemCallError) {
     let large = options.unwinding == .dwarf
-    var bytes = large ? 8 << 20 : 2 << 20
+    // Programs that switch a lot write a lot.
+    var bytes = large ? 8 << 20 : wantsContextSwitches ? 4 << 20 : 2 << 20
     while bytes * cpus.count > 256 << 20, bytes > 256 << 10 { bytes /= 2 }
     while true {
       do {
@@ -378,7 +386,7 @@ public final class PerfRecordSource {
       if own != nil {
         // What waits is told by the kernel's innermost functions; short records let more of them fit.
         attribute.exclude_callchain_user = 1
-        attribute.sample_max_stack = 32
+        attribute.sample_max_stack = 20
       }
       do {
         tracepoints[index].events = try openOnAll(

@@ -154,6 +154,19 @@ import Testing
     #expect(try Self.isUntold("idle-processors", profile()))
   }
 
+  /// 1000 ns of one thread on two hardware threads; half a CPU to itself, half waiting for one: nothing is idle.
+  @Test func otherPrograms() throws {
+    var crowded = profile(host: [quantity("host.cpu.logical", 2, "1")]) { data in
+      data.threads = (1...2).map { TimelineTests.thread($0, 0, 1000, [400, 600, 0, 0, 0, 0]) }
+      data.quantities = [quantity("cpu.user", 800), quantity("cpu.system", 0)]
+    }
+    #expect(try Self.verdict("idle-processors", crowded) == nil)
+    let verdict = try #require(try Self.verdict("too-many-threads", crowded))
+    #expect(verdict.statement.hasPrefix("Other programs") && isClose(verdict.weight, 0.6))
+    crowded.repetitions[0].threads += (3...4).map { TimelineTests.thread($0, 0, 1000, [400, 600, 0, 0, 0, 0]) }
+    #expect(try #require(try Self.verdict("too-many-threads", crowded)).statement.hasPrefix("Threads that could run"))
+  }
+
   /// One thread of 1000 ns with the given times.
   static func waiting(_ times: [Int64?], cpu: Double = 0) -> Profile {
     profile { data in

@@ -88,7 +88,7 @@ import Testing
   }
 
   @Test func controlCOnce() throws {
-    let running = try start("touch ready; exec sleep 30")
+    let running = try start(": >ready; exec sleep 30")
     running.pressControlC()
     let ended = try running.wait(timeout: 20)
     #expect(ended.status == 130, "\(ended)")
@@ -98,7 +98,7 @@ import Testing
 
   /// A command that cleans up on Ctrl-C is given the time for it, and its status counts.
   @Test func commandMayHandleControlC() throws {
-    let running = try start("trap 'echo tidied >tidy; exit 9' INT; touch ready; while :; do sleep 0.05; done")
+    let running = try start("trap 'echo tidied >tidy; exit 9' INT; : >ready; while :; do sleep 0.05; done")
     running.pressControlC()
     let ended = try running.wait(timeout: 20)
     #expect(ended.status == 9, "\(ended)")
@@ -108,7 +108,7 @@ import Testing
   }
 
   @Test func controlCTwiceKills() throws {
-    let running = try start("trap '' INT; touch ready; while :; do sleep 0.05; done")
+    let running = try start("trap '' INT; : >ready; while :; do sleep 0.05; done")
     running.pressControlC()
     usleep(300_000)
     #expect(kill(running.pid, 0) == 0, "once is not enough for a command that ignores it")
@@ -137,7 +137,7 @@ import Testing
     let running = try workplace.start(
       Programs.kiviat + [
         "profile", "-q", "-o", "p.kiviat", "--", "sh", "-c",
-        "trap 'exit 7' TERM; touch ready; while :; do sleep 0.05; done",
+        "trap 'exit 7' TERM; : >ready; while :; do sleep 0.05; done",
       ])
     running.until { workplace.exists("ready") }
     running.send(SIGTERM)

@@ -96,6 +96,14 @@ import Testing
     #expect(try #require(counts["duration_time"]) >= 0.99 * taskClock)
   }
 
+  @Test(
+    "What user mode never does is not counted as zero there", .enabled(if: Programs.canCount, "no perf events here"))
+  func userModeOfKernelEvents() throws {
+    let counts = try Programs.count(["context-switches:u", "task-clock:u"], ["sleep", "0.01"])
+    #expect(counts["context-switches:u"] == nil)
+    #expect(try #require(counts["task-clock:u"]) > 0)
+  }
+
   @Test("A reading becomes a value: exact, scaled, or none")
   func readings() {
     let exact = CounterReading(count: 100, enabled: 50, running: 50)

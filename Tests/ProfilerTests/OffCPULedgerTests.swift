@@ -174,6 +174,23 @@ struct OffCPULedgerTests {
     #expect(sum(row) == 1000)
   }
 
+  @Test func waitsWithoutAStackAreLikeThoseWithOne() {
+    var ledger = OffCPULedger()
+    ledger.switchEvent = 1
+    ledger.begin(pid: 1, name: "", at: 0)
+    for record in [
+      stack(1, 0, [0x100]), out(1, 0), enter(1, 300), stack(1, 300, [0x200]), out(1, 300), enter(1, 400),
+      // Stacks are switched off.
+      out(1, 400), enter(1, 800),
+    ] { ledger.consume(record) }
+    ledger.finish(at: 800)
+    let row = ledger.ended[0].record(at: 0, zero: 0, sharesUnexplained: true, kindOfStack: kind(ledger))
+    #expect(row.blockedLockNanoseconds == 600 && row.blockedIONanoseconds == 200)
+    let unshared = ledger.ended[0].record(at: 0, zero: 0, kindOfStack: kind(ledger))
+    #expect(unshared.blockedLockNanoseconds == 300 && unshared.blockedOtherNanoseconds == 400)
+    #expect(sum(row) == 800 && sum(unshared) == 800)
+  }
+
   /// Any stream whatsoever: no crash, and the parts always add up to the lifetime.
   @Test(arguments: [1, 2, 3, 4, 5])
   func partsAlwaysAddUp(seed: UInt64) {

@@ -209,6 +209,21 @@ import Testing
     #expect(data.counters.first { $0.event == "task-clock" }?.value.value != nil || !Programs.canCount)
   }
 
+  @Test(
+    "Ctrl-C in a terminal reaches the target once; a second one kills it",
+    arguments: [("catch", "1.5", 1, 7), ("stubborn", "30", 2, 128 + SIGKILL)] as [(String, String, Int, Int32)])
+  func terminal(_ mode: String, _ seconds: String, _ presses: Int, _ exitCode: Int32) throws {
+    let path = Programs.temporaryPath()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let result = try Programs.run(
+      [Programs.victim, "terminal", "\(presses)", Programs.driver, path, "--", Programs.victim, mode, seconds])
+    #expect(result.exitCode == exitCode)
+    if mode == "catch" { #expect(result.output.components(separatedBy: "signal 02").count == 2, "\(result.output)") }
+    let data = try #require(try SessionTests.read(path).repetitions.first)
+    #expect(data.repetition.state == .interrupted)
+    #expect(data.counters.count == 19)
+  }
+
   @Test("A profiler that is killed leaves a file which lacks at most the last second")
   func profilerKilled() throws {
     var lived = 0.0

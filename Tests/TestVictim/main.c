@@ -20,11 +20,13 @@
 //   TestVictim exec ARG...        execs ARG...
 //   TestVictim catch S            prints a line for every SIGINT, SIGTERM and SIGHUP that it gets for S seconds, exits 7
 //   TestVictim stubborn S         ignores SIGINT and SIGTERM for S seconds
+//   TestVictim terminal N ARG...  runs ARG... in a terminal of its own, presses Ctrl-C N times once it prints something
 //   TestVictim environment NAME   prints a variable
 //   TestVictim cat                copies stdin to stdout
 //
 // It turns off address randomization for itself, so that an address printed by one run is valid in the next.
 #include <pthread.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,6 +116,30 @@ static void print_signal(int number) {
   line[8] = (char)('0' + number % 10);
   ssize_t written = write(1, line, sizeof line - 1);
   (void)written;
+}
+
+// Prints what the command prints, and returns its exit code as a shell gives it.
+static int run_in_terminal(long presses, char **command) {
+  int terminal;
+  pid_t child = forkpty(&terminal, NULL, NULL, NULL);
+  if (child < 0) return 1;
+  if (child == 0) {
+    execvp(command[0], command);
+    _exit(127);
+  }
+  char buffer[4096];
+  ssize_t bytes;
+  // Reading fails with EIO when the last process of the terminal has closed it.
+  while ((bytes = read(terminal, buffer, sizeof buffer)) > 0) {
+    fwrite(buffer, 1, (size_t)bytes, stdout);
+    for (; presses > 0; presses--) {
+      if (write(terminal, "\003", 1) != 1) break;
+      sleep_for(0.4);
+    }
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 int main(int argc, char **argv) {
@@ -206,6 +232,8 @@ int main(int argc, char **argv) {
     puts("ready");
     fflush(stdout);
     sleep_for(time);
+  } else if (!strcmp(mode, "terminal")) {
+    return run_in_terminal(n[0], argv + 3);
   } else if (!strcmp(mode, "environment")) {
     const char *value = argc > 2 ? getenv(argv[2]) : NULL;
     puts(value ? value : "(unset)");

@@ -74,8 +74,8 @@ struct ParetoChart: Chart {
       if layout.labelsAbove {
         let label = TextMeasure.fitted(
           bar.label, width: width - valueWidth - 12, size: 11.5, monospaced: !bar.isRest)
-        labels += Mark.text(label, x: 0, y: top + 13, class: name)
-        labels += Mark.text(value, x: width, y: top + 13, class: "value small", anchor: .end)
+        labels += Mark.text(label, x: 0, y: top + 13, class: name + " halo")
+        labels += Mark.text(value, x: width, y: top + 13, class: "value small halo", anchor: .end)
       } else {
         let label = TextMeasure.fitted(bar.label, width: scale.start - 12, size: 11.5, monospaced: !bar.isRest)
         labels += Mark.text(label, x: scale.start - 10, y: middle + 4, class: name, anchor: .end)

@@ -100,7 +100,8 @@ struct StackedBarChart: Chart {
           x: x, y: top + layout.barTop, width: max(0.6, segmentWidth - (segmentWidth > 3 ? 1 : 0)),
           height: layout.barHeight, class: "bar \(segment.color.name)", tip: tip)
         let percent = NumberFormat.percent(share)
-        let candidates = ["\(segment.name) \(percent)", percent]
+        // A share of a bar's only part would say nothing.
+        let candidates = row.segments.count > 1 ? ["\(segment.name) \(percent)", percent] : [segment.name]
         if labelsSegments, row.segments.count > 1,
           let text = candidates.first(where: { TextMeasure.width($0, size: 11) + 10 < segmentWidth })
         {
