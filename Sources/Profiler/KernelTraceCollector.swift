@@ -5,6 +5,7 @@ import WorkloadLog
 
 /// Reads the kernel trace of `kiviat-workload` while it grows, and attributes samples to the kernels in it.
 public final class KernelTraceCollector: Collector, KernelAttributor {
+  /// `kernel-trace`.
   public let name = "kernel-trace"
   private var path = ""
   private var reader: KernelTraceReader?
@@ -24,21 +25,26 @@ public final class KernelTraceCollector: Collector, KernelAttributor {
   /// Makes a collector.
   public init() {}
 
+  /// Learns where the trace will be.
   public func prepare(_ target: TargetContext) -> CollectorState {
     path = target.runDirectory + "/" + WorkloadContract.traceFileName
     pid = target.pid
     return state
   }
 
+  /// Time zero of the profile.
   public func start(monotonicNanoseconds: UInt64) { start = monotonicNanoseconds }
 
+  /// Opens the trace once it is there.
   public func tick(monotonicNanoseconds: UInt64) { open() }
 
+  /// The target ended.
   public func stop(monotonicNanoseconds: UInt64) {
     end = monotonicNanoseconds
     open()
   }
 
+  /// Measured once a trace was found; degraded when it ran out of room.
   public var state: CollectorState {
     if let failure {
       return CollectorState(name, .unavailable, reason: "\(failure)")
@@ -70,6 +76,7 @@ public final class KernelTraceCollector: Collector, KernelAttributor {
 
   // MARK: - Samples
 
+  /// The innermost kernel that ran then; worker threads belong to the main one.
   public func runningKernel(pid: Int32, tid: Int32, at monotonicNanoseconds: UInt64) -> Int64? {
     if reader == nil { open() }
     guard let reader, pid == reader.header.pid else { return nil }
@@ -90,6 +97,7 @@ public final class KernelTraceCollector: Collector, KernelAttributor {
 
   // MARK: - Writing
 
+  /// Writes the kernels that ran since the last call, and the totals.
   public func write(to transaction: ProfileTransaction, repetition: Int) throws {
     guard let reader else { return }
     var operations: UInt64 = 0

@@ -5,6 +5,7 @@ import WorkloadLog
 
 /// Follows the log of `kiviat-workload` while it grows.
 public final class WorkloadLogCollector: Collector {
+  /// `workload-log`.
   public let name = "workload-log"
   private var path = ""
   private var file: FileHandle?
@@ -27,6 +28,7 @@ public final class WorkloadLogCollector: Collector {
     public var stage: String
     /// Units done and all units; the total is 0 when it is not known.
     public var completed: Double
+    /// All units; 0 when that is not known.
     public var total: Double
     /// `steps`, `queries` …
     public var unit: String
@@ -42,15 +44,20 @@ public final class WorkloadLogCollector: Collector {
   /// Makes a collector.
   public init() { decoder.nonConformingFloatDecodingStrategy = WorkloadContract.floatDecoding }
 
+  /// Learns where the log will be.
   public func prepare(_ target: TargetContext) -> CollectorState {
     path = target.runDirectory + "/" + WorkloadContract.logFileName
     return state
   }
 
+  /// Time zero of the profile.
   public func start(monotonicNanoseconds: UInt64) { start = monotonicNanoseconds }
+  /// Reads what was added to the log.
   public func tick(monotonicNanoseconds: UInt64) { read() }
+  /// Reads the log's end.
   public func stop(monotonicNanoseconds: UInt64) { read() }
 
+  /// Measured once a line was read; degraded when some were damaged.
   public var state: CollectorState {
     guard lines > 0 || damagedLines > 0 else {
       return CollectorState(
@@ -107,6 +114,7 @@ public final class WorkloadLogCollector: Collector {
 
   // MARK: - Writing
 
+  /// Writes what was read since the last call.
   public func write(to transaction: ProfileTransaction, repetition: Int) throws {
     let events = pending
     for event in events { try write(event, to: transaction, repetition: repetition) }

@@ -112,8 +112,11 @@ public final class ConvTranspose2d: Module, Layer {
 public final class BatchNorm2d: Module, Layer {
   /// Scale and shift [C].
   public let weight: Parameter
+  /// Shift [C].
   public let bias: Parameter
+  /// Mean of each channel, followed over the batches [C].
   public let running_mean: Buffer
+  /// Variance of each channel, followed over the batches [C].
   public let running_var: Buffer
   let momentum: Double
   let epsilon: Double
@@ -140,6 +143,7 @@ public final class BatchNorm2d: Module, Layer {
 public final class LayerNorm: Module, Layer {
   /// Scale and shift of the normalized shape.
   public let weight: Parameter
+  /// Shift of the normalized shape.
   public let bias: Parameter
   let shape: [Int]
   let epsilon: Double

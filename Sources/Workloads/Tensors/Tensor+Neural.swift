@@ -10,7 +10,9 @@ public enum Reduction: Int32, Sendable {
 
 /// A height and a width, such as a kernel's.
 public struct Size2D: Hashable, Sendable, ExpressibleByIntegerLiteral {
+  /// Along the image's columns.
   public var height: Int
+  /// Along the image's rows.
   public var width: Int
 
   /// A height and a width.

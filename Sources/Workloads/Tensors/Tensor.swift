@@ -19,6 +19,7 @@ public enum TorchError: Error, CustomStringConvertible {
   /// A number of elements which a shape does not have.
   case shapeMismatch(shape: [Int], count: Int)
 
+  /// The cause, in words.
   public var description: String {
     switch self {
     case .failed(let message): "libtorch: \(message)"

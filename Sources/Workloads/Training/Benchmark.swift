@@ -36,7 +36,9 @@ public struct QualityTarget: Sendable, Equatable, Codable {
 
 /// What a scale settles.
 public struct ScaleInfo: Sendable, Codable {
+  /// When the model is good enough.
   public var target: QualityTarget
+  /// Samples in a training batch.
   public var batchSize: Int
   /// Where training ends when the target is not reached.
   public var maximumEpochs: Int
@@ -69,7 +71,9 @@ public struct BenchmarkInfo: Sendable, Codable {
   public var dataSet: String
   /// What `--data` expects there.
   public var dataFormat: String
+  /// Settings of the small scale.
   public var small: ScaleInfo
+  /// Settings of the published architecture.
   public var paper: ScaleInfo
 
   /// Makes the facts of a benchmark.
@@ -93,9 +97,13 @@ public struct BenchmarkInfo: Sendable, Codable {
 
 /// What a user asked of a benchmark, defaults filled in.
 public struct BenchmarkConfiguration: Sendable {
+  /// How large it runs.
   public var scale: Scale
+  /// Whether it learns or answers.
   public var mode: Mode
+  /// Decides data, order and initial values.
   public var seed: UInt64
+  /// Samples in a batch or query.
   public var batchSize: Int
   /// Where the data set lies; `nil` for the synthetic stand-in.
   public var dataDirectory: String?
@@ -144,12 +152,17 @@ extension Benchmark {
 public struct TrainingStage {
   /// `teacher`, `student`, or "".
   public var name: String
+  /// What is trained.
   public var model: Module
+  /// What changes its parameters.
   public var optimizer: any Optimizer
+  /// How the learning rate changes.
   public var schedule: LearningRateSchedule
+  /// Where training batches come from.
   public var loader: DataLoader
   /// The quality that ends the stage; the last stage's is the benchmark's.
   public var target: QualityTarget
+  /// Where training ends when the target is not reached.
   public var maximumEpochs: Int
   /// Limit of the gradients' joint norm.
   public var gradientLimit: Double?
@@ -185,6 +198,7 @@ public struct TrainingStage {
 
 /// Everything that the inference loop needs.
 public struct InferenceTask {
+  /// What answers.
   public var model: Module
   /// Queries are its batches, again from the start when they run out.
   public var loader: DataLoader

@@ -6,8 +6,11 @@ import WorkloadLog
 public struct BenchmarkRun: Sendable {
   /// Id or name.
   public var benchmark: String
+  /// How large it runs.
   public var scale = Scale.small
+  /// Whether it learns or answers.
   public var mode = Mode.train
+  /// Decides data, order and initial values.
   public var seed: UInt64 = 1
   /// Threads within an operation; `nil` for all.
   public var threads: Int?
@@ -19,7 +22,9 @@ public struct BenchmarkRun: Sendable {
   public var epochs: Int?
   /// Whether reaching the target ends the training also when `epochs` is given.
   public var isToQuality = false
+  /// Where the data set lies; `nil` for the synthetic stand-in.
   public var dataDirectory: String?
+  /// What computes: `cpu`.
   public var device = "cpu"
 
   /// A run of a benchmark with its own settings.
@@ -32,6 +37,7 @@ public struct BenchmarkRun: Sendable {
     case deviceMissing(String)
     case noDataDirectory(String)
 
+    /// Cause and way out.
     public var description: String {
       switch self {
       case .unknownBenchmark(let name, let known):

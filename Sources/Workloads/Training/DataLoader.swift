@@ -13,12 +13,15 @@ public protocol Dataset: Sendable {
 
 /// Cuts a data set into batches.
 public struct DataLoader: Sendable {
+  /// Where samples come from.
   public let dataset: any Dataset
+  /// Samples in a batch.
   public let batchSize: Int
   /// Whether each epoch has its own random order.
   public let isShuffled: Bool
   /// Whether a last batch that is not full is left out, unless it is the only one.
   public let dropsLast: Bool
+  /// Decides the order and each batch's random numbers.
   public let seed: UInt64
   /// Batches made ahead; 0 makes them when asked for.
   public let prefetched: Int

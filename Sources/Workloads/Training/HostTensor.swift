@@ -8,7 +8,9 @@ public struct HostTensor: Sendable, Equatable {
     case integers([Int])
     case bytes([UInt8])
   }
+  /// The numbers.
   public let storage: Storage
+  /// The size of each dimension.
   public let shape: [Int]
 
   /// f32. The number of values must fit the shape.
@@ -58,8 +60,11 @@ public struct Batch: Sendable, Equatable {
 
 /// Some samples on the computing thread.
 public struct TensorBatch {
+  /// The number of samples.
   public var samples: Int
+  /// What the model reads, samples in the first dimension.
   public var inputs: [Tensor]
+  /// What the loss compares with.
   public var targets: [Tensor]
 
   /// Makes a batch.

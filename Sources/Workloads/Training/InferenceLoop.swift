@@ -5,6 +5,7 @@ import WorkloadLog
 public struct InferenceLoop {
   /// The distribution of latencies, nanoseconds; percentiles by nearest rank.
   public struct Latencies: Sendable, Equatable {
+    /// Queries.
     public var count: Int
     public var mean, p50, p90, p99, maximum: Double
 
@@ -117,5 +118,6 @@ public struct InferenceLoop {
 public struct EmptyDataset: Error, CustomStringConvertible {
   /// Makes the error.
   public init() {}
+  /// The cause, in words.
   public var description: String { "the data set has no samples" }
 }

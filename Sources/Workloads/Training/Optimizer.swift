@@ -32,8 +32,11 @@ extension Optimizer {
 
 /// Stochastic gradient descent with momentum (Sutskever et al. 2013, PyTorch's variant: v ← μv + g, w ← w − ηv).
 public final class SGD: Optimizer {
+  /// `SGD`.
   public let name = "SGD"
+  /// What is trained.
   public let parameters: [Parameter]
+  /// The rate of the next step.
   public var learningRate: Double
   let momentum, dampening, weightDecay: Double
   let isNesterov: Bool
@@ -53,10 +56,12 @@ public final class SGD: Optimizer {
     velocities = momentum == 0 ? [] : parameters.map { $0.detached().zerosLike() }
   }
 
+  /// Rate, momentum, weight decay and variant.
   public var settings: String {
     "learning_rate=\(learningRate) momentum=\(momentum) weight_decay=\(weightDecay) nesterov=\(isNesterov)"
   }
 
+  /// One step along the gradients.
   public func step() {
     let done = Tensor.withHandles(parameters) { p, count in
       Tensor.withHandles(velocities) { v, stateCount in
@@ -71,7 +76,9 @@ public final class SGD: Optimizer {
 
 /// Adam (Kingma and Ba 2015), or AdamW (Loshchilov and Hutter 2019) when the weight decay is decoupled.
 public final class Adam: Optimizer {
+  /// What is trained.
   public let parameters: [Parameter]
+  /// The rate of the next step.
   public var learningRate: Double
   let beta1, beta2, epsilon, weightDecay: Double
   let isDecoupled: Bool
@@ -92,11 +99,14 @@ public final class Adam: Optimizer {
     squares = parameters.map { $0.detached().zerosLike() }
   }
 
+  /// `Adam` or `AdamW`.
   public var name: String { isDecoupled ? "AdamW" : "Adam" }
+  /// Rate, decay rates of the means, ε and weight decay.
   public var settings: String {
     "learning_rate=\(learningRate) betas=(\(beta1), \(beta2)) epsilon=\(epsilon) weight_decay=\(weightDecay)"
   }
 
+  /// One step along the gradients.
   public func step() {
     steps += 1
     let done = Tensor.withHandles(parameters) { p, count in
@@ -112,8 +122,11 @@ public final class Adam: Optimizer {
 
 /// RMSprop (Tieleman and Hinton 2012), PyTorch's variant: ε is added after the root.
 public final class RMSprop: Optimizer {
+  /// `RMSprop`.
   public let name = "RMSprop"
+  /// What is trained.
   public let parameters: [Parameter]
+  /// The rate of the next step.
   public var learningRate: Double
   let alpha, epsilon, weightDecay, momentum: Double
   private let squares: [Tensor]
@@ -131,10 +144,12 @@ public final class RMSprop: Optimizer {
     velocities = parameters.map { $0.detached().zerosLike() }
   }
 
+  /// Rate, smoothing, ε, weight decay and momentum.
   public var settings: String {
     "learning_rate=\(learningRate) alpha=\(alpha) epsilon=\(epsilon) weight_decay=\(weightDecay) momentum=\(momentum)"
   }
 
+  /// One step along the gradients.
   public func step() {
     let done = Tensor.withHandles(parameters) { p, count in
       Tensor.withHandles(squares) { s, _ in

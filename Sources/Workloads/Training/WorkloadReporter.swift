@@ -25,6 +25,7 @@ public final class WorkloadReporter {
   public enum Failure: Error, CustomStringConvertible {
     case notWritable(path: String, detail: String)
 
+    /// Cause and place.
     public var description: String {
       switch self {
       case .notWritable(let path, let detail): "can't write \(path): \(detail)"
