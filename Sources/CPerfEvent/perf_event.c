@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -25,6 +26,16 @@ int kiviat_pidfd_open(pid_t pid) {
 }
 
 int kiviat_set_subreaper(int on) { return prctl(PR_SET_CHILD_SUBREAPER, on, 0, 0, 0); }
+
+void kiviat_leave(int status) {
+  fflush(NULL);
+  if (fork() == 0) {
+    // Whoever reads from us must not wait for the copy.
+    for (int descriptor = 0; descriptor <= 2; descriptor++) close(descriptor);
+    _exit(0);
+  }
+  _exit(status);
+}
 
 int kiviat_mount_tracefs(const char *path) { return mount("tracefs", path, "tracefs", 0, NULL); }
 

@@ -79,7 +79,7 @@ struct ProfileCommand: ParsableCommand {
       try profileBenchmarks()
     } else {
       let name = (command[0] as NSString).lastPathComponent
-      throw ExitCode(try profile(command, named: name, output: output ?? "\(name).kiviat"))
+      ProfileSession.leave(status: try profile(command, named: name, output: output ?? "\(name).kiviat"))
     }
   }
 
@@ -102,7 +102,7 @@ struct ProfileCommand: ParsableCommand {
         environment: ["ONEDNN_JIT_PROFILE": "2"])
       if worst == 0 { worst = status }
     }
-    throw ExitCode(worst)
+    ProfileSession.leave(status: worst)
   }
 
   /// Profiles one command and gives its exit status.
