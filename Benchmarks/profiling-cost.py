@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What does profiling cost, and are samples lost?
 
-    swift build -c release && python3 Benchmarks/profiling-cost.py [BUILD_FOLDER]
+    make bench     or, after make build-benchmarks: python3 Benchmarks/profiling-cost.py [BUILD_FOLDER]
 
 1. `kiviat profile -q -- true` with its file written, over plain `true` (and `perf record true`, where perf is).
 2. A fixed computation on two threads, alone and profiled at 999 and 4000 Hz: processor time and wall time over the

@@ -6,7 +6,7 @@ set -e
 cd "$(dirname "$0")/.."
 threads=${1:-2}
 python=${2:-python3}
-swift build -c release --product kiviat-workload
+make -s build
 for round in 1 2 3; do
   .build/release/kiviat-workload run image-classification --epochs 1 --threads "$threads" | grep -o 'median step.*' |
     sed 's/^/kiviat:  /'

@@ -7,7 +7,7 @@
 # another with one thread, so that neighbours on the machine change the seconds as little as they can.
 set -eu
 cd "$(dirname "$0")/.."
-swift build -c release --product kiviat-workload 1>&2
+make -s build 1>&2
 seeds=${1:-5}
 [ $# -gt 0 ] && shift
 [ $# -gt 0 ] || set -- image-classification recommendation spatial-transformer learning-to-rank

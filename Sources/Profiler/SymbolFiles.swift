@@ -48,6 +48,7 @@ enum DebugFiles {
   }
 
   private static func matches(_ descriptor: Int32, size: Int, buildID: [UInt8], crc: UInt32?) -> Bool {
+    elf_version(UInt32(EV_CURRENT))
     guard let elf = elf_begin(descriptor, ELF_C_READ_MMAP, nil) else { return false }
     defer { elf_end(elf) }
     guard elf_kind(elf) == ELF_K_ELF else { return false }

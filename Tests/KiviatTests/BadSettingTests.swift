@@ -105,8 +105,9 @@ import Testing
 
   /// Without libtorch there is no `kiviat-workload`: the message says what to install.
   @Test func benchmarkWithoutLibtorch() throws {
-    // A copy of the program has nothing beside it.
-    try FileManager.default.copyItem(atPath: Programs.kiviat[0], toPath: workplace.file("kiviat"))
+    // A copy of the program has nothing beside it. Made by another process: a program can't be started while any
+    // process holds it open for writing, as a test forked just then would.
+    _ = try workplace.start(["/bin/cp", Programs.kiviat[0], workplace.file("kiviat")]).wait()
     let ended = try workplace.start(
       [workplace.file("kiviat"), "profile", "recommendation"],
       environment: ["PATH": "/usr/bin:/bin", "KIVIAT_WORKLOAD": ""]
