@@ -103,11 +103,17 @@ import Testing
     #expect(ended.errors.contains("recommendation"), "it names the known ones")
   }
 
+  /// Copies the program into the workplace, by another process: a program can't be started while any process holds it open
+  /// for writing, as a test that is forked just then would.
+  private func copyProgram() throws {
+    let copied = try workplace.start(["/bin/cp", Programs.kiviat[0], workplace.file("kiviat")]).wait()
+    try #require(copied.status == 0, "\(copied)")
+  }
+
   /// Without libtorch there is no `kiviat-workload`: the message says what to install.
   @Test func benchmarkWithoutLibtorch() throws {
-    // A copy of the program has nothing beside it. Made by another process: a program can't be started while any
-    // process holds it open for writing, as a test forked just then would.
-    _ = try workplace.start(["/bin/cp", Programs.kiviat[0], workplace.file("kiviat")]).wait()
+    // A copy of the program has nothing beside it.
+    try copyProgram()
     let ended = try workplace.start(
       [workplace.file("kiviat"), "profile", "recommendation"],
       environment: ["PATH": "/usr/bin:/bin", "KIVIAT_WORKLOAD": ""]
@@ -122,7 +128,7 @@ import Testing
     .enabled(if: (Machine.paranoid ?? -1) >= 2, "perf_event_paranoid is below 2: everybody may measure here"),
     .enabled(if: !Machine.isRoot || Machine.has("setpriv"), "root needs setpriv to become somebody else"))
   func paranoidLevelTooHigh() throws {
-    try FileManager.default.copyItem(atPath: Programs.kiviat[0], toPath: workplace.file("kiviat"))
+    try copyProgram()
     chmod(workplace.path, 0o777)
     let nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps", "-all"]
     let ended = try workplace.start(
