@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,9 +30,13 @@ int kiviat_set_subreaper(int on) { return prctl(PR_SET_CHILD_SUBREAPER, on, 0, 0
 
 void kiviat_leave(int status) {
   fflush(NULL);
+  pid_t original = getpid();
   if (fork() == 0) {
     // Whoever reads from us must not wait for the copy.
     for (int descriptor = 0; descriptor <= 2; descriptor++) close(descriptor);
+    // It has to hold them longer than the original does. A second is plenty to die in.
+    struct pollfd end = {.fd = kiviat_pidfd_open(original), .events = POLLIN};
+    if (end.fd >= 0 && getppid() == original) poll(&end, 1, 1000);
     _exit(0);
   }
   _exit(status);
