@@ -56,7 +56,7 @@ for name, values in walls.items():
 print(f"   kiviat adds              {(min(walls['kiviat profile -- true']) - min(walls['true'])) * 1e3:7.1f} ms (minimum)")
 
 print("2. Two threads that compute")
-work = [victim, "work", "2", "6000"]
+work = [victim, "work", "2", "100000"]
 kinds = {"alone": None, "not sampled": 0, "999 Hz": 999, "4000 Hz": 4000}
 results = {name: [] for name in kinds}
 for _ in range(7):
