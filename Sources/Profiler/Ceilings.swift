@@ -51,8 +51,8 @@ public struct Ceilings: Hashable, Codable, Sendable {
       key: Key(host: host, kiviatVersion: kiviatVersion))
   }
 
-  /// The ceilings kept for this host, or freshly measured ones, which are then kept. A cache that can't be written
-  /// costs two seconds the next time and nothing else.
+  /// The ceilings kept for this host, or freshly measured ones, which are then kept unless other work was on the machine:
+  /// what it could do beside that is no ceiling. A cache that isn't written costs two seconds the next time and nothing else.
   ///
   /// - Parameters:
   ///   - directory: where the cache lives; `nil` for `$XDG_CACHE_HOME/kiviat`, else `~/.cache/kiviat`.
@@ -63,8 +63,11 @@ public struct Ceilings: Hashable, Codable, Sendable {
     let key = Key(host: host, kiviatVersion: kiviatVersion)
     if let kept = load(key, directory: directory) { return kept }
     willMeasure()
+    // Threads that ran or wanted to run in the last minute. It must be asked before we load the machine ourselves.
+    var load = 0.0
+    let isBusy = getloadavg(&load, 1) == 1 && load > Double(host.usableThreads) / 2
     let ceilings = measure(host: host, kiviatVersion: kiviatVersion)
-    try? ceilings.save(directory: directory)
+    if !isBusy { try? ceilings.save(directory: directory) }
     return ceilings
   }
 
