@@ -40,7 +40,16 @@ public enum Report {
     _ characterizations: [Characterization], as format: ReportFormat, color: Bool = false
   ) throws -> String {
     switch format {
-    case .html: HTMLRenderer(documents: characterizations.map { ReportBuilder(characterization: $0).document() }).page()
+    case .html:
+      // A page stays small enough to mail: its profiles share the room that one has for itself, and what each needs in any
+      // case, half of a page, comes on top.
+      HTMLRenderer(
+        documents: characterizations.map {
+          ReportBuilder(
+            characterization: $0, detail: characterizations.count == 1 ? 1 : 0.5 / Double(characterizations.count)
+          ).document()
+        }
+      ).page()
     case .markdown:
       characterizations.map { MarkdownRenderer().text(ReportBuilder(characterization: $0).document()) }
         .joined(separator: "\n---\n\n")

@@ -19,10 +19,10 @@ struct FlameGraphChart: Sendable {
   /// Parents before their children.
   var nodes: [Node]
   var total: Double
+  /// Boxes that a page holds at most: beyond that they are too small to see, and the page too large.
+  var boxLimit = 2500
   var legend: [LegendItem] = []
 
-  /// Boxes that a page holds at most: beyond that they are too small to see, and the page too large.
-  static let boxLimit = 2500
   static let rowHeight = 18
 
   /// A box: percent of the width, row.
@@ -51,10 +51,10 @@ struct FlameGraphChart: Sendable {
       result.append(
         Box(node: index, x: left[index] / total * 100, width: node.value / total * 100, depth: node.depth))
     }
-    guard result.count > Self.boxLimit else { return result }
+    guard result.count > boxLimit else { return result }
     let keep = Set(
       result.indices.sorted { result[$0].width != result[$1].width ? result[$0].width > result[$1].width : $0 < $1 }
-        .prefix(Self.boxLimit))
+        .prefix(boxLimit))
     return result.indices.filter(keep.contains).map { result[$0] }
   }
 

@@ -36,7 +36,7 @@ enum HTMLTable {
     if cell.bar != nil { names.append("share") }
     if cell.isStrong { names.append("strong") }
     let classes: HTML = names.isEmpty ? "" : " class='\(names.joined(separator: " "))'"
-    let sort: HTML = cell.sort.map { " data-v='\(NumberFormat.exact($0))'" } ?? ""
+    let sort: HTML = cell.sort.map { " data-v='\(NumberFormat.sortKey($0))'" } ?? ""
     let bar: HTML = cell.bar.map { " style='--w:\($0 * 100)%'" } ?? ""
     var lines = hint(cell, withProvenance: false)
     let text = VisibleText.shortened(cell.text, to: nameLimit)

@@ -157,6 +157,13 @@ enum NumberFormat {
     return value.isFinite ? "\(value)" : ""
   }
 
+  /// A number with as many digits as sorting needs: a page holds thousands.
+  static func sortKey(_ value: Double) -> String {
+    guard value.isFinite, value != value.rounded() || abs(value) >= 9e15 else { return exact(value) }
+    let scale = pow(10, 7 - floor(log10(abs(value))))
+    return scale.isFinite ? exact((value * scale).rounded() / scale) : exact(value)
+  }
+
   private static func superscript(_ exponent: Int) -> String {
     let digits: [Character: Character] = [
       "-": "⁻", "0": "⁰", "1": "¹", "2": "²", "3": "³", "4": "⁴", "5": "⁵", "6": "⁶", "7": "⁷", "8": "⁸", "9": "⁹",

@@ -164,10 +164,10 @@ extension ReportBuilder {
     guard nodes.count == graph.nodes.count else { return nil }
     let kinds = graph.functions.reduce(into: [Frame.Kind]()) { if !$0.contains($1.kind) { $0.append($1.kind) } }
     let chart = FlameGraphChart(
-      summary: "Call tree by CPU time, the root on top", nodes: nodes, total: total,
+      summary: "Call tree by CPU time, the root on top", nodes: nodes, total: total, boxLimit: room(2500),
       legend: kinds.map { LegendItem(color: .call($0, tone: 0), text: ReportBuilder.words($0)) })
     let heaviest = graph.nodes.indices.sorted { graph.nodes[$0].selfNanoseconds > graph.nodes[$1].selfNanoseconds }
-      .prefix(60)
+      .prefix(room(60))
     let table = Table(
       columns: [
         .name("Path, from the root"), Table.Column("In itself"), Table.Column("Share"),

@@ -61,7 +61,7 @@ extension ReportBuilder {
       Table.Column("Together", hint: "cumulative share"),
       Table.Column("FLOP"), Table.Column("Bytes"),
     ]
-    let rows = ranking.hotspots.prefix(Self.rowLimit).map { spot -> [Table.Cell] in
+    let rows = ranking.hotspots.prefix(room(Self.rowLimit)).map { spot -> [Table.Cell] in
       let subject = spot.subject
       var row: [Table.Cell] = [
         .count(spot.rank), .code(subject.name.isEmpty ? "(outside any module)" : subject.name),
@@ -117,7 +117,7 @@ extension ReportBuilder {
   }
 
   private func functionTable(_ ranking: HotspotRanking<FunctionSubject>) -> Table {
-    let rows = ranking.hotspots.prefix(Self.rowLimit).map { spot -> [Table.Cell] in
+    let rows = ranking.hotspots.prefix(room(Self.rowLimit)).map { spot -> [Table.Cell] in
       [
         .count(spot.rank), functionCell(spot.subject.function), moduleCell(spot.subject.module),
         .key(spot.subject.category.rawValue, .category(spot.subject.category)), .count(spot.subject.samples),
@@ -142,7 +142,7 @@ extension ReportBuilder {
         .name("Function"), .name("Module"), Table.Column("Inclusive time"), Table.Column("Share"),
         Table.Column("Samples in itself"),
       ],
-      rows: subjects.prefix(Self.rowLimit).map {
+      rows: subjects.prefix(room(Self.rowLimit)).map {
         [
           functionCell($0.function), moduleCell($0.module), .duration($0.inclusiveNanoseconds),
           .share($0.inclusiveShare), .count($0.samples),

@@ -36,7 +36,7 @@ extension ReportBuilder {
         .name("Kernel"), .name("Category"), Table.Column("Time"), Table.Column("Of kernels"),
         Table.Column("B/s", hint: "where bytes are known"), .name("Why it has no place"),
       ],
-      rows: roofline.unplaced.prefix(40).map { item in
+      rows: roofline.unplaced.prefix(room(40)).map { item in
         [
           .code(item.name), .key(item.category.rawValue, .category(item.category)), .duration(item.nanoseconds),
           .share(item.shareOfKernels), item.bytesPerSecond.map { .number($0, unit: "B/s") } ?? .empty,
@@ -89,7 +89,7 @@ extension ReportBuilder {
     ]
     return Table(
       columns: columns,
-      rows: (hasShapes ? points : points + [roofline.whole].compactMap { $0 }).prefix(60).map { point in
+      rows: (hasShapes ? points : points + [roofline.whole].compactMap { $0 }).prefix(room(60)).map { point in
         var name =
           hasShapes
           ? Table.Cell.code(point.name, color: point.category.map { .category($0) })
@@ -369,6 +369,7 @@ extension ReportBuilder {
 
   /// Every nth element, so that at most `limit` are left.
   func thinned<Element>(_ elements: [Element], to limit: Int) -> [Element] {
+    let limit = room(limit)
     guard elements.count > limit else { return elements }
     return (0..<limit).map { elements[$0 * elements.count / limit] }
   }

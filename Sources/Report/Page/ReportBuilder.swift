@@ -7,6 +7,11 @@ import ProfileModel
 /// not measured.
 struct ReportBuilder {
   let characterization: Characterization
+  /// The share of rows, points and boxes that is shown, 0…1. Several profiles on one page share its size.
+  var detail = 1.0
+
+  /// How many of at most `limit` things there is room for.
+  func room(_ limit: Int) -> Int { max(min(limit, 12), Int(Double(limit) * detail)) }
 
   func document() -> ReportDocument {
     let sections: [ReportDocument.Section?] = [

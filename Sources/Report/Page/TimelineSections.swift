@@ -172,7 +172,8 @@ extension ReportBuilder {
                 lines: [
                   LineChart.Line(
                     color: .line(index), name: label,
-                    points: plot.points.map { (x: Double($0.timeNanoseconds), y: $0.mean) }, isFilled: true)
+                    points: thinned(plot.points, to: 400).map { (x: Double($0.timeNanoseconds), y: $0.mean) },
+                    isFilled: true)
                 ], xFormat: .duration, yFormat: format, marks: marks, plotHeight: 110, xDomain: 0...end)),
             table: Table(
               columns: [
