@@ -62,7 +62,8 @@ extension TrainingSession {
     let isReached = run.number("training.reached").value.map { $0 != 0 } ?? false
     return Measured(
       TrainingSession(
-        benchmark: settings["benchmark.name"] ?? settings["benchmark"] ?? "", seed: settings["seed"].flatMap { Int($0) },
+        benchmark: settings["benchmark.name"] ?? settings["benchmark"] ?? "",
+        seed: settings["seed"].flatMap { Int($0) },
         batchSize: settings["batch_size"].flatMap { Int($0) },
         // Of several stages the last: its quality is the benchmark's.
         optimizer: epochs.last.flatMap { $0.stage.isEmpty ? nil : settings["\($0.stage).optimizer"] }

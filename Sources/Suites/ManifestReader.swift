@@ -217,7 +217,8 @@ private struct ManifestReader {
     case (let pattern?, nil, nil): return .output(pattern: pattern)
     case (let pattern?, let path?, nil): return .file(path, pattern: pattern)
     case (nil, let path?, let pointer?): return .json(file: path, pointer: pointer)
-    case (nil, let path?, nil): throw fields.error("'file' needs 'pointer' (JSON) or 'pattern': which number of \(path)")
+    case (nil, let path?, nil):
+      throw fields.error("'file' needs 'pointer' (JSON) or 'pattern': which number of \(path)")
     default: throw fields.error("it needs 'pattern' (in the output), or 'file' with 'pointer' or 'pattern'")
     }
   }

@@ -108,7 +108,8 @@ extension SuiteBenchmark {
   /// - Throws: ``Suite/PlanFailure``.
   public func ownTarget(builtIn known: [BuiltInBenchmark]) throws(Suite.PlanFailure) -> SuiteTarget? {
     guard case .builtIn(let name) = workload else { return nil }
-    guard let benchmark = known.first(where: { $0.name == name.lowercased() || $0.id.lowercased() == name.lowercased() })
+    guard
+      let benchmark = known.first(where: { $0.name == name.lowercased() || $0.id.lowercased() == name.lowercased() })
     else {
       throw .unknownBenchmark(name: name, id: id, place: place, known: known.map(\.name))
     }

@@ -29,7 +29,9 @@ struct SuiteOutcome {
         (state, reason) = (.failed, "killed by signal \(signal) (\(String(cString: strsignal(signal))))")
       } else if let status = repetition.exitStatus, status != 0 {
         (state, reason) = (.failed, "status \(status)" + (Self.lastWords(output).map { ": \($0)" } ?? ""))
-      } else if let quality = data.collectors.first(where: { $0.collector == "quality" }), quality.outcome == .unavailable {
+      } else if let quality = data.collectors.first(where: { $0.collector == "quality" }),
+        quality.outcome == .unavailable
+      {
         (state, reason) = (.failed, "its quality can't be read: \(quality.reason ?? "not told")")
       } else if case .unavailable(let why)? = data.quantity("training.quality")?.value {
         // Read, and no number.

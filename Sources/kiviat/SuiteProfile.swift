@@ -63,7 +63,7 @@ final class SuiteProfile {
     try takeOver(try readRecord())
     try OutputFile(path(SuiteRecord.manifestName)).write(manifest)
     try save()
-    runner.prepare()
+    if tool != nil { runner.prepare() }
 
     signal(SIGINT) { _ in wasInterrupted = 1 }
     defer { signal(SIGINT, SIG_DFL) }
@@ -275,6 +275,10 @@ final class SuiteProfile {
     if !isQuiet {
       say("")
       for row in SuiteTable.rows(record) { say(row) }
+      for run in selected where run.reason != nil {
+        let output = exists(run.output) ? "; all that it wrote: \(path(run.output))" : ""
+        say("\(run.id): \(run.sentence)\(output)")
+      }
       say("")
     }
     let finished = selected.count { $0.state == .finished }

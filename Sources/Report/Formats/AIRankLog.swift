@@ -46,7 +46,8 @@ struct AIRankLog {
   private var unit: String {
     let images: Set<String> = [
       "image-classification", "image-generation", "image-to-text", "image-to-image", "face-embedding",
-      "3d-face-recognition", "object-detection", "object-detection-light", "object-detection-heavy", "image-compression",
+      "3d-face-recognition", "object-detection", "object-detection-light", "object-detection-heavy",
+      "image-compression",
       "spatial-transformer",
     ]
     return images.contains(session.benchmark) ? "images/sec" : "samples/sec"

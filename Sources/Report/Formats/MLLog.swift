@@ -29,7 +29,8 @@ struct MLLog {
       case .null: "null"
       case .integer(let value): "\(value)"
       // Python's names: JSON itself has none, and its own reader takes them.
-      case .number(let value): value.isNaN ? "NaN" : value.isInfinite ? (value < 0 ? "-Infinity" : "Infinity") : "\(value)"
+      case .number(let value):
+        value.isNaN ? "NaN" : value.isInfinite ? (value < 0 ? "-Infinity" : "Infinity") : "\(value)"
       case .text(let value): Self.quoted(value)
       }
     }
