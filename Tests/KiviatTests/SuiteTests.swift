@@ -54,7 +54,9 @@ private let fakeList: String = {
     try workplace.write(fakeList, to: "list.json")
   }
 
-  private var environment: [String: String] { ["KIVIAT_WORKLOAD": workplace.file("workload"), "FAKE": workplace.path] }
+  private var environment: [String: String] {
+    ["KIVIAT_WORKLOAD": workplace.file("workload"), "FAKE": workplace.path, "KIVIAT_CEILINGS": "kept"]
+  }
 
   private func kiviat(_ arguments: String...) throws -> Ended {
     try workplace.start(Programs.kiviat + arguments, environment: environment).wait()

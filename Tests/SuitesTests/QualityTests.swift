@@ -75,13 +75,13 @@ import Testing
 
   @Test func filesOfTheRun() throws {
     let source = QualitySource.json(file: "r.json", pointer: "/q")
-    #expect(throws: QualitySource.Failure.noFile("r.json")) {
+    #expect(throws: QualitySource.Failure.noFile("\(folder)/r.json")) {
       try source.read(output: "", directory: folder, startedAt: 0)
     }
     _ = try file("r.json", #"{"q": 3}"#)
     #expect(try source.read(output: "", directory: folder, startedAt: Date().timeIntervalSince1970) == 3)
     // Left by an earlier run.
-    #expect(throws: QualitySource.Failure.staleFile("r.json")) {
+    #expect(throws: QualitySource.Failure.staleFile("\(folder)/r.json")) {
       try source.read(output: "", directory: folder, startedAt: Date().timeIntervalSince1970 + 3600)
     }
     _ = try file("log.txt", "q 1\nq 2\n")
