@@ -246,7 +246,7 @@ struct EnergyTests {
     energy.tick(monotonicNanoseconds: 1_100_000_000)
     zone(machine, "intel-rapl:0", "package-0", 700_000)
     energy.stop(monotonicNanoseconds: 1_200_000_000)
-    let path = NSTemporaryDirectory() + "kiviat-power-\(UUID().uuidString).kiviat"
+    let path = Programs.temporaryPath()
     defer { unlink(path) }
     try ProfileWriter(creating: path).write { transaction in
       try transaction.repetition(Repetition(index: 0, startedAtUnixNanoseconds: 0, startMonotonicNanoseconds: 0))
