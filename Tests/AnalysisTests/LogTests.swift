@@ -53,7 +53,7 @@ import Testing
           series: "power.package", timeNanoseconds: Int64(second) * 1_000_000_000, value: second <= 8 ? 10 : 20))
     }
     let training = try #require(TrainingCharacteristics.of(run(example)).value)
-    #expect(training.energyToQualityJoules.value == 3 * 10 + 3 * 20)
+    #expect(training.energyToQualityJoules.value == 90)
     example.repetitions[0].quantities[2] = quantity("training.reached", 0, "1")
     #expect(try #require(TrainingCharacteristics.of(run(example)).value).energyToQualityJoules.value == nil)
     let without = try #require(TrainingCharacteristics.of(run(Self.example)).value)
