@@ -108,6 +108,92 @@ public final class ConvTranspose2d: Module, Layer {
   }
 }
 
+/// [N, inputs, D, H, W] → [N, outputs, D′, H′, W′].
+public final class Conv3d: Module, Layer {
+  /// [outputs, inputs / groups, kernel depth, height, width].
+  public let weight: Parameter
+  /// [outputs].
+  public let bias: Parameter?
+  let stride, padding, dilation: Size3D
+  let groups: Int
+
+  /// A layer with random weights.
+  public init(
+    _ inputs: Int, _ outputs: Int, kernel: Size3D, stride: Size3D = 1, padding: Size3D = 0, dilation: Size3D = 1,
+    groups: Int = 1, bias: Bool = true
+  ) {
+    weight = Parameter([outputs, inputs / groups] + kernel.list)
+    self.bias = bias ? Parameter([outputs]) : nil
+    (self.stride, self.padding, self.dilation, self.groups) = (stride, padding, dilation, groups)
+    initialize(weight, self.bias)
+  }
+
+  /// The convolution.
+  public func forward(_ x: Tensor) -> Tensor {
+    x.conv3d(weight, bias, stride: stride, padding: padding, dilation: dilation, groups: groups)
+  }
+}
+
+/// [N, inputs, D, H, W] → [N, outputs, D′, H′, W′], the gradient of a convolution run forward.
+public final class ConvTranspose3d: Module, Layer {
+  /// [inputs, outputs / groups, kernel depth, height, width].
+  public let weight: Parameter
+  /// [outputs].
+  public let bias: Parameter?
+  let stride, padding, outputPadding, dilation: Size3D
+  let groups: Int
+
+  /// A layer with random weights.
+  public init(
+    _ inputs: Int, _ outputs: Int, kernel: Size3D, stride: Size3D = 1, padding: Size3D = 0, outputPadding: Size3D = 0,
+    dilation: Size3D = 1, groups: Int = 1, bias: Bool = true
+  ) {
+    weight = Parameter([inputs, outputs / groups] + kernel.list)
+    self.bias = bias ? Parameter([outputs]) : nil
+    (self.stride, self.padding, self.outputPadding) = (stride, padding, outputPadding)
+    (self.dilation, self.groups) = (dilation, groups)
+    initialize(weight, self.bias)
+  }
+
+  /// The transposed convolution.
+  public func forward(_ x: Tensor) -> Tensor {
+    x.convTranspose3d(
+      weight, bias, stride: stride, padding: padding, outputPadding: outputPadding, dilation: dilation,
+      groups: groups)
+  }
+}
+
+/// Normalizes groups of channels of each sample.
+public final class GroupNorm: Module, Layer {
+  /// Scale [C].
+  public let weight: Parameter
+  /// Shift [C].
+  public let bias: Parameter
+  let groups: Int
+  let epsilon: Double
+
+  /// Scale 1, shift 0.
+  public init(_ groups: Int, channels: Int, epsilon: Double = 1e-5) {
+    weight = Parameter(Tensor.ones([channels]))
+    bias = Parameter([channels])
+    (self.groups, self.epsilon) = (groups, epsilon)
+  }
+
+  /// The normalized input.
+  public func forward(_ x: Tensor) -> Tensor { x.groupNorm(groups, weight: weight, bias: bias, epsilon: epsilon) }
+}
+
+/// Normalizes each channel of each image by its own statistics, without scale and shift (Ulyanov et al. 2016).
+public final class InstanceNorm2d: Module, Layer {
+  let epsilon: Double
+
+  /// With PyTorch's default ε.
+  public init(epsilon: Double = 1e-5) { self.epsilon = epsilon }
+
+  /// The normalized input.
+  public func forward(_ x: Tensor) -> Tensor { x.instanceNorm(epsilon: epsilon) }
+}
+
 /// Normalizes each channel of [N, C, H, W] (or [N, C]).
 public final class BatchNorm2d: Module, Layer {
   /// Scale and shift [C].

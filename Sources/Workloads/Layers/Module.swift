@@ -40,6 +40,9 @@ open class Module {
   /// A module without members.
   public init() {}
 
+  /// Parameters whose names are not a property's, such as `weight_ih_l0`.
+  var namedOwnParameters: [(name: String, tensor: Parameter)] { [] }
+
   /// The modules directly inside, in the order of their properties.
   public final var children: [(name: String, module: Module)] { members.modules }
 
@@ -129,6 +132,7 @@ private struct Members {
       modules = sequential.layers.enumerated().map { (String($0.offset), $0.element) }
       return
     }
+    parameters = module.namedOwnParameters
     // Properties of a superclass come first, as they do in memory.
     var mirrors: [Mirror] = []
     var mirror: Mirror? = Mirror(reflecting: module)
@@ -151,7 +155,8 @@ private struct Members {
       if mirror.displayStyle == .optional, let some = mirror.children.first {
         add(name, some.value)
       } else if mirror.displayStyle == .collection {
-        for (index, element) in mirror.children.enumerated() where element.value is Module {
+        for (index, element) in mirror.children.enumerated() where element.value is Module || element.value is Parameter
+        {
           add("\(name).\(index)", element.value)
         }
       }
