@@ -83,7 +83,7 @@ struct VOC: ObjectSource {
       func edge(_ name: String) throws(DataError) -> Float {
         let edge = try element(name, in: box)
         // A few annotations have fractions.
-        guard let value = Float(edge.text), value >= 0, value < 1 << 20 else {
+        guard let value = Float(edge.text), value >= 0, value < 1_048_576 else {
           throw .malformedLine(path: path, line: edge.line, text: edge.text, expected: "a pixel's number as <\(name)>")
         }
         return value
