@@ -77,7 +77,8 @@ struct VOC: ObjectSource {
       let name = try element("name", in: object)
       guard let place = classes.firstIndex(of: name.text) else {
         throw .malformedLine(
-          path: path, line: name.line, text: name.text, expected: "one of the classes \(classes.joined(separator: ", "))")
+          path: path, line: name.line, text: name.text,
+          expected: "one of the classes \(classes.joined(separator: ", "))")
       }
       let box = try element("bndbox", in: object)
       func edge(_ name: String) throws(DataError) -> Float {

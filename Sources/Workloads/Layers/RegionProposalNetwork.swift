@@ -181,7 +181,8 @@ final class RegionProposalNetwork: Module {
         negatives += background.map { image * total + $0 }
         if !learnt.isEmpty {
           targets.append(
-            BoxCoder().encode(objects.boxes.rows(learnt.map { candidates.owner[$0] }), from: output.anchors.rows(learnt)))
+            BoxCoder().encode(
+              objects.boxes.rows(learnt.map { candidates.owner[$0] }), from: output.anchors.rows(learnt)))
         }
       }
       let count = positives.count + negatives.count
