@@ -21,8 +21,9 @@ private func naivePooling(
       let (i, j) = (Int(y), Int(x))
       let (fy, fx) = (y - Double(i), x - Double(j))
       func at(_ i: Int, _ j: Int) -> Double { values[(c * height + min(i, height - 1)) * width + min(j, width - 1)] }
-      return (1 - fy) * ((1 - fx) * at(i, j) + fx * at(i, j + 1)) + fy
-        * ((1 - fx) * at(i + 1, j) + fx * at(i + 1, j + 1))
+      let upper = (1 - fx) * at(i, j) + fx * at(i, j + 1)
+      let lower = (1 - fx) * at(i + 1, j) + fx * at(i + 1, j + 1)
+      return (1 - fy) * upper + fy * lower
     }
     for i in 0..<size {
       for j in 0..<size {
@@ -106,11 +107,11 @@ extension Computing {
       let before = Trace.sums
       let y = x.roiAlign(Tensor([0, 0, 0, 4, 4], shape: [1, 5]), size: 2, scale: 1)
       // Eight values of four samples, each four products and sums. Multiplications count as Kiviat's own.
-      #expect((Trace.sums - before).formulaFLOPs == 8 * 4 * 8)
+      #expect((Trace.sums - before).formulaFLOPs == 256)
       #expect((Trace.sums - before).counterFLOPs == 0)
       let middle = Trace.sums
       y.sum().backward()
-      #expect((Trace.sums - middle).formulaFLOPs >= 8 * 4 * 8)
+      #expect((Trace.sums - middle).formulaFLOPs >= 256)
     }
 
     @Test func suppressionKeepsTheBest() {
