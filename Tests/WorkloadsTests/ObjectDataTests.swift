@@ -39,8 +39,8 @@ func writeCOCO(_ directory: TemporaryDirectory, images: Int = 4) throws {
   let crowd = [0, 600, 4200]
   for split in ["train", "val"] {
     var annotations: [String] = []
+    for index in 1...images + 1 { try directory.write("\(split)2017/\(index).jpg", jpeg) }
     for index in 1...images {
-      try directory.write("\(split)2017/\(index).jpg", jpeg)
       annotations += [
         #"{"id": \#(10 * index), "image_id": \#(index), "category_id": 18, "iscrowd": 0, "area": 600, "#
           + #""bbox": [10, 20, 30, 20], "segmentation": [[10, 20, 40, 20, 40, 40, 10, 40]]}"#,
@@ -97,7 +97,7 @@ func writeCOCO(_ directory: TemporaryDirectory, images: Int = 4) throws {
     try expect(["line 7", "\"4o\""], "<xmax>40</xmax>", "<xmax>4o</xmax>")
     try expect(["line 7", "<ymin>"], "<ymin>21</ymin>", "")
     try expect(["damaged", "line 8", "mismatched tag"], "</part>", "</parts>")
-    try expect(["damaged", "line 15"], "</annotation>", "")
+    try expect(["damaged", "line 14"], "</annotation>", "")
     try expect(["annotation of PASCAL VOC"], "annotation>", "html>")
     try expect(["nested"], "<folder>", String(repeating: "<a>", count: 80))
     try directory.write(file, "")
@@ -219,7 +219,10 @@ func writeCOCO(_ directory: TemporaryDirectory, images: Int = 4) throws {
       for object in objects {
         seen.insert(object.label)
         let mask = object.outline?.mask(width: 64, height: 64)
-        #expect(mask?.boundingBox == object.box)
+        // The rows at a triangle's tip may hold no pixel's centre.
+        var bounds = mask?.boundingBox
+        if object.label == 3, let top = bounds?.y1, top - object.box.y1 <= 2 { bounds?.y1 = object.box.y1 }
+        #expect(bounds == object.box)
         // Bright on dark.
         let inside = Double((object.box.x1 + object.box.x2) / 2)
         let place = (Int((object.box.y1 + object.box.y2) / 2) * 64 + Int(inside)) * 3

@@ -292,7 +292,7 @@ public final class ObjectDetectionHeavy: Benchmark {
       answer: { batch in
         Tensor.concatenated(
           model.objects(batch.inputs[0], ImageGeometry.read(batch.inputs[1])).map {
-            Tensor.concatenated([$0.objects.tensor, $0.masks.reshaped([$0.objects.labels.count, -1])], dimension: 1)
+            Tensor.concatenated([$0.objects.tensor, $0.masks.flattened(1)], dimension: 1)
           })
       })
   }
