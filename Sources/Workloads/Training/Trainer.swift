@@ -106,7 +106,8 @@ public final class Trainer {
           samples: samples, meanLoss: lossSum / Double(samples), metric: stage.target.metric,
           quality: outcome.quality))
       for warning in stage.newWarnings() { reporter.report(.note(isWarning: true, message: warning)) }
-      if !outcome.quality.isFinite {
+      // An infinite one, such as the perplexity of a model that knows nothing yet, may become better.
+      if outcome.quality.isNaN {
         outcome.divergence = "the \(stage.target.metric) is \(outcome.quality) after epoch \(epoch)"
         break
       }
