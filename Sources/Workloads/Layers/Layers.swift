@@ -204,24 +204,29 @@ public final class BatchNorm2d: Module, Layer {
   public let running_mean: Buffer
   /// Variance of each channel, followed over the batches [C].
   public let running_var: Buffer
+  /// Whether it stays what it is in training too: a fixed scale and shift of each channel.
+  public let isFrozen: Bool
   let momentum: Double
   let epsilon: Double
 
   /// Scale 1, shift 0, mean 0, variance 1. `momentum` is the weight of the newest batch.
-  public init(_ channels: Int, momentum: Double = 0.1, epsilon: Double = 1e-5) {
+  public init(_ channels: Int, momentum: Double = 0.1, epsilon: Double = 1e-5, isFrozen: Bool = false) {
     weight = Parameter(Tensor.ones([channels]))
     bias = Parameter([channels])
     running_mean = Buffer(Tensor.zeros([channels]))
     running_var = Buffer(Tensor.ones([channels]))
     self.momentum = momentum
     self.epsilon = epsilon
+    self.isFrozen = isFrozen
+    super.init()
+    if isFrozen { freeze() }
   }
 
   /// By the batch's statistics when training, else by the running ones.
   public func forward(_ x: Tensor) -> Tensor {
     x.batchNorm(
-      weight: weight, bias: bias, runningMean: running_mean, runningVariance: running_var, isTraining: isTraining,
-      momentum: momentum, epsilon: epsilon)
+      weight: weight, bias: bias, runningMean: running_mean, runningVariance: running_var,
+      isTraining: isTraining && !isFrozen, momentum: momentum, epsilon: epsilon)
   }
 }
 

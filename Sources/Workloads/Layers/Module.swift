@@ -79,6 +79,12 @@ open class Module {
     for child in children { child.module.train(isTraining) }
   }
 
+  /// Excludes all parameters here and inside from training: no gradient is computed for them, and optimizers leave
+  /// parameters without gradient alone.
+  public final func freeze() {
+    for parameter in parameters() { parameter.requiresGradient = false }
+  }
+
   /// Gives every module inside its path, so that the tracer knows where a kernel was called. For the root, once the
   /// model is complete; `prefix` tells several models apart (`teacher`, `student`).
   public final func assignPaths(_ prefix: String = "") {
