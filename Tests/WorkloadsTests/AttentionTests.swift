@@ -12,10 +12,10 @@ private func reference(
   let (n, t) = (a.size(0), a.size(1))
   let source = memory ?? a.slice(2, width..<3 * width)
   let s = source.size(1)
-  func heads(_ x: Tensor) -> Tensor { x.reshaped([n, x.size(1), heads, width / heads]).transposed(1, 2) }
-  let q = heads(a.slice(2, 0..<width))
-  let k = heads(source.slice(2, 0..<width))
-  let v = heads(source.slice(2, width..<2 * width))
+  func split(_ x: Tensor) -> Tensor { x.reshaped([n, x.size(1), heads, width / heads]).transposed(1, 2) }
+  let q = split(a.slice(2, 0..<width))
+  let k = split(source.slice(2, 0..<width))
+  let v = split(source.slice(2, width..<2 * width))
   var mask = [Float](repeating: 0, count: n * t * s)
   for row in 0..<n {
     for i in 0..<t {

@@ -6,7 +6,8 @@ protocol SequenceDecoder: AnyObject {
   /// Appends a token to each row (i64 [rows]) and tells the log probabilities of the next, f32 [rows, vocabulary], and
   /// where the model looked in the source, f32 [rows, source], if it can tell.
   func append(_ tokens: Tensor) -> (logProbabilities: Tensor, attention: Tensor?)
-  /// Keeps the rows that `rows` (i64) name, in their order.
+  /// Keeps the rows that `rows` (i64) name, in their order. Rows change places only within their sentence, so what is known
+  /// of the source stays.
   func select(rows: Tensor)
 }
 

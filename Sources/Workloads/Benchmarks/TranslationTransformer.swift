@@ -160,12 +160,15 @@ enum TranslationQuality {
   }
 
   /// BLEU of translations against the references, without regard to case.
+  ///
+  /// - Parameter samples: the pairs, with whatever else the model reads.
   static func bleu(
-    _ pairs: TranslationPairs, batchSize: Int, _ translate: (TensorBatch) -> [[Int]]
+    _ pairs: TranslationPairs, _ samples: (any Dataset)? = nil, batchSize: Int,
+    _ translate: (TensorBatch) -> [[Int]]
   ) throws -> BLEU {
     var bleu = BLEU()
     var index = 0
-    let batches = DataLoader(pairs, batchSize: batchSize).batches(epoch: 0)
+    let batches = DataLoader(samples ?? pairs, batchSize: batchSize).batches(epoch: 0)
     while let batch = try batches.nextBatch()?.tensors() {
       for translation in translate(batch) {
         bleu.add(

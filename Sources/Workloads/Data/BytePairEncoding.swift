@@ -88,13 +88,16 @@ struct PairLearner {
   typealias Pair = BytePairEncoding.Pair
 
   private var words: [(symbols: [String], count: Int)]
+  /// What two neighbours are called when they are one.
+  private let join: (String, String) -> String
   private var counts: [Pair: Int] = [:]
   /// Words that have, or once had, a pair.
   private var places: [Pair: Set<Int>] = [:]
   private var heap: [(count: Int, pair: Pair)] = []
 
-  init(_ words: [(symbols: [String], count: Int)]) {
+  init(_ words: [(symbols: [String], count: Int)], join: @escaping (String, String) -> String = { $0 + $1 }) {
     self.words = words
+    self.join = join
     for (number, word) in words.enumerated() {
       for pair in Self.pairs(word.symbols) {
         counts[pair, default: 0] += word.count
@@ -109,12 +112,14 @@ struct PairLearner {
   }
 
   /// Every place of a pair made one symbol, from the left.
-  static func merged(_ symbols: [String], _ pair: Pair) -> [String] {
+  static func merged(
+    _ symbols: [String], _ pair: Pair, join: (String, String) -> String = { $0 + $1 }
+  ) -> [String] {
     var result: [String] = []
     var index = 0
     while index < symbols.count {
       if index + 1 < symbols.count, symbols[index] == pair.first, symbols[index + 1] == pair.second {
-        result.append(pair.first + pair.second)
+        result.append(join(pair.first, pair.second))
         index += 2
       } else {
         result.append(symbols[index])
@@ -145,7 +150,7 @@ struct PairLearner {
         counts[old, default: 0] -= word.count
         changed.insert(old)
       }
-      words[number].symbols = Self.merged(word.symbols, pair)
+      words[number].symbols = Self.merged(word.symbols, pair, join: join)
       for new in Self.pairs(words[number].symbols) {
         counts[new, default: 0] += word.count
         places[new, default: []].insert(number)

@@ -14,6 +14,8 @@ struct TranslationData {
   enum Units {
     /// Words in lower case that occur often enough; each language has its own vocabulary.
     case words(minimumCount: Int)
+    /// Words as they are, of one vocabulary for both languages.
+    case sharedWords
     /// Sub-words, so many merges, of one vocabulary for both languages.
     case subwords(merges: Int)
   }
@@ -59,6 +61,10 @@ struct TranslationData {
       }
       source = try coder(train.source)
       target = try coder(train.target)
+    case .sharedWords:
+      let counts = try ParallelText.wordCounts([train.source, train.target], lowercases: false)
+      source = SentenceCoder(vocabulary: Vocabulary(counts: counts))
+      target = source
     case .subwords(let count):
       var merges = merges
       var vocabulary = vocabulary

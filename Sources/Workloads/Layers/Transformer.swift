@@ -194,15 +194,11 @@ public final class TransformerDecoder: Module {
   /// the memory.
   public struct Cache {
     var past: [Tensor?]
-    var memory: [Tensor]
-    var lengths: Tensor?
+    let memory: [Tensor]
+    let lengths: Tensor?
 
-    /// Keeps the sequences that `rows` (i64) name, in their order.
-    mutating func select(rows: Tensor) {
-      past = past.map { $0?.select(0, indices: rows) }
-      memory = memory.map { $0.select(0, indices: rows) }
-      lengths = lengths?.select(0, indices: rows)
-    }
+    /// Keeps the beginnings that `rows` (i64) name, in their order. Their memories have to be the same.
+    mutating func select(rows: Tensor) { past = past.map { $0?.select(0, indices: rows) } }
   }
 
   /// The cache before the first position.
