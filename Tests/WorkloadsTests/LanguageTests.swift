@@ -131,17 +131,18 @@ extension Computing {
         let width = shape.stack.width
         let embeddings = (30_522 + 512 + 2) * width + 2 * width
         let body = embeddings + shape.stack.layers * layer + width * width + width
+        let heads = width * width + 3 * width + 30_522 + 2 * width + 2
         #expect(body == total)
-        #expect(body + width * width + 3 * width + 30_522 + 2 * width + 2 == all)
+        #expect(body + heads == all)
       }
       // The parts are those of the model.
       let small = BERT(.small(vocabulary: 100, positions: 28))
       let width = 64
       let layer = TransformerEncoderLayer(BERT.Shape.small(vocabulary: 100, positions: 28).stack)
         .namedParameters().reduce(0) { $0 + $1.parameter.count }
-      #expect(
-        small.parameterCount == (100 + 28 + 2) * width + 2 * width + 2 * layer + 2 * (width * width + width)
-          + 2 * width + 100 + 2 * width + 2)
+      let embeddings = (100 + 28 + 2) * width + 2 * width
+      let heads = 2 * (width * width + width) + 2 * width + 100 + 2 * width + 2
+      #expect(small.parameterCount == embeddings + 2 * layer + heads)
     }
 
     @Test func flopsAreThoseOfTheFormula() throws {
@@ -158,8 +159,9 @@ extension Computing {
         _ = model.relationship(states)
       }
       func total(_ d: Int, _ f: Int, _ layers: Int, _ l: Int, _ masked: Int, _ v: Int) -> Int {
-        let stack = layers * (4 * l * d * d + 2 * l * l * d + 2 * l * d * f)
-        return 2 * (stack + d * d + 2 * d + masked * (d * d + d * v))
+        let layer = 4 * l * d * d + 2 * l * l * d + 2 * l * d * f
+        let heads = d * d + 2 * d + masked * (d * d + d * v)
+        return 2 * (layers * layer + heads)
       }
       #expect((Trace.sums - start).counterFLOPs == Double(total(64, 256, 2, 28, 4, 100)))
       #expect(

@@ -46,12 +46,13 @@ public final class NonrecurrentTranslation: Benchmark {
   }
 
   /// The small language in sub-words: frequent words are one, others two or three.
-  static func smallData(train: Int, validation: Int) throws -> TranslationData {
-    let language = SyntheticLanguage.small
+  static func smallData(
+    _ language: SyntheticLanguage = .small, train: Int, validation: Int
+  ) throws -> TranslationData {
     // The seed of the data is fixed: runs with different seeds are runs on the same data.
     return try TranslationData(
       train: language.parallelText(count: train, seed: 1),
-      validation: language.parallelText(count: validation, seed: 2), units: .subwords(merges: 90), longest: 50,
+      validation: language.parallelText(count: validation, seed: 2), units: .subwords(merges: 60), longest: 50,
       origin: language.origin(count: train + validation, seed: 1))
   }
 

@@ -37,7 +37,7 @@ public final class RecurrentTranslation: Benchmark {
       data = try TranslationData(directory: directory, units: .subwords(merges: merges), longest: 50)
       vocabulary = data.target.vocabulary.count
     } else if configuration.scale == .small {
-      data = try NonrecurrentTranslation.smallData(train: 6400, validation: 200)
+      data = try NonrecurrentTranslation.smallData(.short, train: 6400, validation: 200)
       vocabulary = data.target.vocabulary.count
     } else {
       data = try NonrecurrentTranslation.paperData(vocabulary: Self.paperVocabulary)

@@ -13,6 +13,8 @@ public struct SyntheticLanguage: Sendable {
 
   /// Twenty words, sentences of 4 to 10.
   public static let small = SyntheticLanguage(sourceWords: 20, targetWords: 20, length: 4...10)
+  /// The same words in shorter sentences.
+  public static let short = SyntheticLanguage(sourceWords: 20, targetWords: 20, length: 2...6)
 
   /// What the text is, for the log.
   func origin(count: Int, seed: UInt64) -> String {
