@@ -59,7 +59,8 @@ extension Computing {
 
     @Test func baseTransformer() {
       let (model, loss) = transformer(.base)
-      expect(model, loss, 2.24540924,
+      expect(
+        model, loss, 2.24540924,
         gradients: [
           "total": 0.41120131,
           "source_embedding.weight": 0.00019357728,
@@ -72,7 +73,8 @@ extension Computing {
 
     @Test func bigTransformer() {
       let (model, loss) = transformer(.big)
-      expect(model, loss, 2.93324568,
+      expect(
+        model, loss, 2.93324568,
         gradients: [
           "total": 1.5693837,
           "source_embedding.weight": 0.80519688,
@@ -89,7 +91,8 @@ extension Computing {
       model.train(false)
       let reversed = Tensor(integers: [3, 2, 1, 0, 6, 5, 4, 7], shape: [8])
       let logits = model(source, reversed: reversed, target: target)
-      expect(model, logits.crossEntropy(next, labelSmoothing: 0.1, ignoring: 0), 2.54825203,
+      expect(
+        model, logits.crossEntropy(next, labelSmoothing: 0.1, ignoring: 0), 2.54825203,
         gradients: [
           "total": 0.83107937,
           "embedding.weight": 0.042999954,
@@ -114,7 +117,8 @@ extension Computing {
       let tokens = model.guesses(states, at: Tensor(integers: [2, 4, 7], shape: [3]))
         .crossEntropy(Tensor(integers: [8, 5, 6], shape: [3]))
       let relationship = model.relationship(states).crossEntropy(Tensor(integers: [1, 0], shape: [2]))
-      expect(model, tokens + relationship, 3.01381421,
+      expect(
+        model, tokens + relationship, 3.01381421,
         gradients: [
           "total": 1.6524391,
           "word_embeddings.weight": 1.0675398,

@@ -6,7 +6,8 @@ public final class RecurrentTranslation: Benchmark {
   public static let info = BenchmarkInfo(
     id: "ML-GNMT", name: "translation-recurrent", task: "Translation, recurrent", model: "GNMT v2",
     dataSet: "WMT16 English-German",
-    dataFormat: "train.en with train.de and newstest2014.en with newstest2014.de (or val.en with val.de), or as MLPerf's "
+    dataFormat:
+      "train.en with train.de and newstest2014.en with newstest2014.de (or val.en with val.de), or as MLPerf's "
       + "preparation leaves them (train.tok.clean.bpe.32000.en …); bpe.codes and vocab.bpe, else both are learnt",
     small: ScaleInfo(
       target: QualityTarget(metric: "BLEU", value: 25), batchSize: 64, maximumEpochs: 30, parameters: nil,

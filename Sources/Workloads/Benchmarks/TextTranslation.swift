@@ -12,14 +12,16 @@ public final class TextTranslation: Benchmark {
     dataFormat: "train.en with train.de and val.en with val.de: a sentence a line, words between blanks",
     small: ScaleInfo(
       target: QualityTarget(metric: "token accuracy", value: 0.9), batchSize: 64, maximumEpochs: 20,
-      parameters: 170_496, forwardFLOPs: 2_744_320, optimizer: "Adam 0.002, betas 0.9 and 0.98, 150 steps of warm-up, then 1/√step"),
+      parameters: 170_496, forwardFLOPs: 2_744_320,
+      optimizer: "Adam 0.002, betas 0.9 and 0.98, 150 steps of warm-up, then 1/√step"),
     paper: ScaleInfo(
       target: QualityTarget(metric: "token accuracy", value: 0.55), batchSize: 256, maximumEpochs: 100,
       parameters: 47_241_216, forwardFLOPs: 1_377_868_800,
       optimizer: "Adam 512^-0.5 min(step^-0.5, step 4000^-1.5), betas 0.9 and 0.98"),
     published: PublishedSize(
       parameters: 47_241_216, forwardFLOPs: 1_377_868_800,
-      source: "AIBench's program with Multi30k's vocabularies of 2911 and 3149 words; FLOPs by formula, 15 tokens on each "
+      source:
+        "AIBench's program with Multi30k's vocabularies of 2911 and 3149 words; FLOPs by formula, 15 tokens on each "
         + "side (small: 8)"))
 
   private let configuration: BenchmarkConfiguration

@@ -22,7 +22,9 @@ struct TranslationData {
 
   static let languages = (source: "en", target: "de")
   private static let trainNames = ["train", "train.tok.clean.bpe.32000", "train.tok.clean"]
-  private static let validationNames = ["val", "valid", "dev", "newstest2014", "newstest2014.tok.bpe.32000", "newstest2013"]
+  private static let validationNames = [
+    "val", "valid", "dev", "newstest2014", "newstest2014.tok.bpe.32000", "newstest2013",
+  ]
 
   /// Reads `train.en`, `train.de`, `val.en`, `val.de` (or as MLPerf's preparation names them) from a directory.
   ///
