@@ -171,7 +171,9 @@ extension Computing {
         let heads = d * d + 2 * d + masked * (d * d + d * v)
         return 2 * (layers * layer + heads)
       }
-      #expect((Trace.sums - start).counterFLOPs == Double(total(64, 256, 2, 28, 4, 100)))
+      let small = Double(total(64, 256, 2, 28, 4, 100))
+      #expect((Trace.sums - start).counterFLOPs == small)
+      #expect(NaturalLanguageProcessing.info.small.forwardFLOPs == small)
       #expect(
         NaturalLanguageProcessing.info.paper.forwardFLOPs == Double(total(768, 3072, 12, 512, 76, 30_522)))
     }
@@ -182,6 +184,7 @@ extension Computing {
         BenchmarkConfiguration(scale: .small, batchSize: 32, maximumEpochs: 20))
       #expect(benchmark.dataDescription.hasPrefix("synthetic: "))
       let stage = try benchmark.stage("")
+      #expect(stage.model.parameterCount == NaturalLanguageProcessing.info.small.parameters)
       stage.model.train()
       var losses: [Double] = []
       let batches = stage.loader.batches(epoch: 0, limit: 40)

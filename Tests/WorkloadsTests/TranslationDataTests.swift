@@ -309,6 +309,25 @@ extension Computing {
       #expect((Trace.sums - start).counterFLOPs == 1_377_868_800)
     }
 
+    @Test func flopsAreThoseOfTheFormula() throws {
+      func total(_ d: Int, _ f: Int, _ layers: Int, _ l: Int, _ vocabulary: Int) -> Double {
+        let encoder = 4 * l * d * d + 2 * l * l * d + 2 * l * d * f
+        let decoder = 8 * l * d * d + 4 * l * l * d + 2 * l * d * f
+        return Double(2 * (layers * (encoder + decoder) + l * d * vocabulary))
+      }
+      #expect(TextTranslation.info.paper.forwardFLOPs == total(512, 2048, 6, 15, 3149))
+      #expect(TextTranslation.info.small.forwardFLOPs == total(64, 128, 2, 8, 24))
+      #expect(NonrecurrentTranslation.info.paper.forwardFLOPs == total(1024, 4096, 6, 32, 33_708))
+      #expect(NonrecurrentTranslation.info.small.forwardFLOPs == total(64, 128, 2, 8, 45))
+      let model = TranslationTransformer(.smallBig, sourceVocabulary: 45, targetVocabulary: 45)
+      try Trace.openPrivately()
+      defer { Trace.close() }
+      let start = Trace.sums
+      let tokens = Tensor.random(in: 4..<45, [2, 8])
+      withoutGradients { _ = model(tokens, lengths: Tensor(integers: [8, 8], shape: [2]), target: tokens) }
+      #expect((Trace.sums - start).counterFLOPs == 2 * total(64, 128, 2, 8, 45))
+    }
+
     @Test func bigModelHasThePublishedParameters() {
       // By its parts; the whole would take 0.8 GB.
       let shape = TranslationTransformer.Shape.big.stack

@@ -44,6 +44,7 @@ extension Computing {
       let benchmark = try NonrecurrentTranslation(configuration(batch: 64))
       #expect(benchmark.dataDescription.hasPrefix("synthetic: "))
       let stage = try benchmark.stage("")
+      #expect(stage.model.parameterCount == NonrecurrentTranslation.info.small.parameters)
       #expect(lossesFall(try losses(stage, steps: 32), by: 0.9))
       let task = try benchmark.inference()
       task.model.train(false)
@@ -115,12 +116,16 @@ extension Computing {
       let output = l * d * v
       let total = 2 * 2 * (2 * side * l + attention + output)
       #expect((Trace.sums - start).counterFLOPs == Double(total))
+      // The published size: 32 tokens on each side.
+      let published = 2 * (2 * 44 * 1024 * 1024 * 32 + 2 * 1024 * 1024 * 32 + 32 * 32 * 1024 + 32 * 1024 * 32_320)
+      #expect(RecurrentTranslation.info.paper.forwardFLOPs == Double(published))
     }
 
     @Test func learnsAndTranslates() throws {
       Torch.seed(1)
       let benchmark = try RecurrentTranslation(configuration(batch: 64))
       let stage = try benchmark.stage("")
+      #expect(stage.model.parameterCount == RecurrentTranslation.info.small.parameters)
       #expect(lossesFall(try losses(stage, steps: 16), by: 0.95))
       let task = try benchmark.inference()
       task.model.train(false)
