@@ -117,7 +117,10 @@ extension Computing {
       let total = 2 * 2 * (2 * side * l + attention + output)
       #expect((Trace.sums - start).counterFLOPs == Double(total))
       // The published size: 32 tokens on each side.
-      let published = 2 * (2 * 44 * 1024 * 1024 * 32 + 2 * 1024 * 1024 * 32 + 32 * 32 * 1024 + 32 * 1024 * 32_320)
+      let (wide, words) = (1024, 32)
+      let layers = 2 * 44 * wide * wide * words
+      let looking = 2 * wide * wide * words + words * words * wide
+      let published = 2 * (layers + looking + words * wide * 32_320)
       #expect(RecurrentTranslation.info.paper.forwardFLOPs == Double(published))
     }
 
