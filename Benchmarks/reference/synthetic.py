@@ -285,6 +285,55 @@ print("50 glyphs, then their labels, seed 7:", fingerprint([p for g in glyphs fo
 print("feedback, low and high byte of each item, seed 7:",
       fingerprint(b for item in feedback(7) for b in (item & 255, item >> 8)))
 print("sequences, training then test, seed 7:", fingerprint(sequences(7)))
+
+
+def spelling(number, ending):
+    two = number < 4900
+    rest = number * 1009 % 4900 if two else number * 90_001 % 343_000
+    word = ""
+    for _ in range(2 if two else 3):
+        word += "bdfgklmnprstvz"[rest % 70 % 14] + "aeiou"[rest % 70 // 14]
+        rest //= 70
+    return word + ending
+
+
+def language(count, seed, source_words, target_words, shortest, longest):
+    dictionary = Random(1, 10).permutation(source_words)
+    lines = []
+    for index in range(count):
+        random = Random(seed, 11, index)
+        size = shortest + random.below(longest - shortest + 1)
+        words = [random.below(source_words) for _ in range(size)]
+        other = [
+            source_words + w if i > 0 and words[i - 1] % 2 == 1 and source_words + w < target_words else dictionary[w]
+            for i, w in enumerate(words)]
+        lines.append(" ".join(spelling(w, "") for w in words) + "\n"
+                     + " ".join(spelling(w, "n") for w in reversed(other)) + "\n")
+    return "".join(lines).encode()
+
+
+def grammar(documents, seed, nouns=24, verbs=12, adjectives=6, shortest=4, longest=8):
+    lines = []
+    for document in range(documents):
+        random = Random(seed, 12, document)
+        topic = random.below(nouns)
+        for _ in range(shortest + random.below(longest - shortest + 1)):
+            plural, other = random.chance(0.5), random.chance(0.5)
+            determiner = lambda plural: (["some", "these"] if plural else ["a", "this"])[random.below(2)]
+            first = determiner(plural)
+            adjective = spelling(nouns + verbs + random.below(adjectives), "")
+            second = determiner(other)
+            lines.append(" ".join([
+                first, adjective, spelling(topic, "s" if plural else ""),
+                spelling(nouns + topic * 5 % verbs, "" if plural else "t"), second,
+                spelling(random.below(nouns), "s" if other else ""), "."]))
+        lines.append("")
+    return "".join(line + "\n" for line in lines).encode()
+
+
+print("100 pairs of sentences, source and target line by line, seed 7:", fingerprint(language(100, 7, 20, 20, 4, 10)))
+print("100 pairs with forms, seed 7:", fingerprint(language(100, 7, 2907, 3145, 6, 20)))
+print("20 documents, seed 7:", fingerprint(grammar(20, 7)))
 scenes = [scene(1, i, 64, 64) for i in range(5)]
 print("5 scenes of 64x64 pixels with classes, places and sides of their objects, seed 1:", fingerprint(
     v for objects, pixels in scenes for v in pixels + [n for o in objects for n in (o[0] + 1, *o[1:5])]))

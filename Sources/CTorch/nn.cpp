@@ -16,7 +16,6 @@
 #include <ATen/ops/conv_transpose3d.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/ctc_loss.h>
-#include <ATen/ops/dropout.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/embedding_bag.h>
 #include <ATen/ops/feature_dropout.h>
@@ -87,7 +86,6 @@ CT_OP(adaptive_avg_pool2d, (const ct_tensor *a, ct_int height, ct_int width), ([
         const ct_int size[] = {height, width};
         return at::adaptive_avg_pool2d(T(a), ints(size, 2));
       })())
-CT_OP(dropout, (const ct_tensor *a, double probability, bool training), at::dropout(T(a), probability, training))
 CT_OP(
     dropout2d, (const ct_tensor *a, double probability, bool training),
     at::feature_dropout(T(a), probability, training))

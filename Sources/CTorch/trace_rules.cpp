@@ -46,6 +46,10 @@ enum class Kind {
   convolution,
   convolution_backward,
   attention,
+  /// 2 FLOPs for every element, whatever makes the copy.
+  drop,
+  packed_attention,
+  packed_attention_backward,
   batch_norm,
   batch_norm_backward,
   /// `factor` FLOPs for every element, statistics negligible.
@@ -185,6 +189,9 @@ const std::unordered_map<std::string, Rule> &rules() {
     add(simple(Kind::grid_sampler), {"aten::grid_sampler_2d", "aten::_grid_sampler_2d_cpu_fallback",
                                       "aten::grid_sampler_3d"});
     add(simple(Kind::grid_sampler_backward), {"aten::grid_sampler_2d_backward", "aten::grid_sampler_3d_backward"});
+    add(simple(Kind::drop), {"kiviat::dropout"});
+    add(simple(Kind::packed_attention), {"kiviat::attention"});
+    add(simple(Kind::packed_attention_backward), {"kiviat::attention_backward"});
     add(simple(Kind::roi_align, 5), {"kiviat::roi_align"});
     add(simple(Kind::roi_align, 6), {"kiviat::roi_align_backward"});
     add(simple(Kind::nms), {"kiviat::nms"});
@@ -387,6 +394,9 @@ bool works_itself(Kind kind) {
     case Kind::pool_backward:
     case Kind::grid_sampler:
     case Kind::grid_sampler_backward:
+    case Kind::packed_attention:
+    case Kind::packed_attention_backward:
+    case Kind::drop:
     case Kind::roi_align:
     case Kind::nms:
     case Kind::sgd:
@@ -487,6 +497,25 @@ Cost formula_cost(const Rule *rule, Inputs inputs, bool has_out) {
       double keys = double(key.size(2));
       double flops = 2 * heads * queries * keys * double(first.size(3) + value.size(3));
       return counted(flops, in + heads * queries * double(value.size(3)) * size);
+    }
+    case Kind::drop:
+      return formula(2 * n, 2 * bytes_of(first));
+    case Kind::packed_attention:
+    case Kind::packed_attention_backward: {
+      // Two products forward, four back; as flop_counter, every query with every key, padding and future included.
+      bool backward = rule->kind == Kind::packed_attention_backward;
+      size_t offset = backward ? 1 : 0;
+      if (inputs.size() < offset + 2 || tensors.all.size() < offset + 1) return {};
+      const at::Tensor &a = *tensors.all[offset];
+      bool packed = !inputs[offset + 1].isTensor() || !inputs[offset + 1].toTensor().defined();
+      if (a.dim() != 3 || (!packed && tensors.all.size() < offset + 2)) return {};
+      const at::Tensor &b = packed ? a : *tensors.all[offset + 1];
+      double width = double(a.size(2)) / (packed ? 3 : 1);
+      double pairs = double(a.size(0) * a.size(1)) * double(b.size(1));
+      double heads = double(inputs[backward ? 4 : 2].toInt());
+      double result = bytes_of(a) + (packed ? 0 : bytes_of(b));
+      if (!backward) result = double(a.size(0) * a.size(1)) * width * size + pairs * heads * size;
+      return counted((backward ? 8 : 4) * pairs * width, in + result);
     }
     case Kind::batch_norm: {
       // Training: sum; difference, square, sum; scale and shift. Else only the last two.

@@ -103,4 +103,16 @@ struct SyntheticDataTests {
     #expect(SyntheticFeedback.small.origin(seed: 1).hasPrefix("synthetic: "))
     #expect(SyntheticSequences.small.origin(seed: 1).hasPrefix("synthetic: "))
   }
+
+  @Test func sentencesAreThoseOfTheReference() {
+    func bytes(_ language: SyntheticLanguage) -> [UInt8] {
+      let text = language.text(count: 100, seed: 7)
+      return zip(text.source, text.target).flatMap { Array(($0 + "\n" + $1 + "\n").utf8) }
+    }
+    #expect(fingerprint(bytes(.small)) == 7_844_640_473_737_055_245)
+    let forms = SyntheticLanguage(sourceWords: 2907, targetWords: 3145, length: 6...20)
+    #expect(fingerprint(bytes(forms)) == 7_203_383_809_415_233_098)
+    let documents = SyntheticGrammar.small.lines(documents: 20, seed: 7).flatMap { Array(($0 + "\n").utf8) }
+    #expect(fingerprint(documents) == 16_609_272_591_121_468_220)
+  }
 }

@@ -267,9 +267,17 @@ ct_tensor *ct_max_pool2d(
 ct_tensor *ct_avg_pool2d(
     const ct_tensor *a, const ct_int *kernel, const ct_int *stride, const ct_int *padding, bool count_padding);
 ct_tensor *ct_adaptive_avg_pool2d(const ct_tensor *a, ct_int height, ct_int width);
+/// kiviat::dropout: f32, in memory order. What is dropped is decided by one number of the default generator.
 ct_tensor *ct_dropout(const ct_tensor *a, double probability, bool training);
 /// Drops whole channels.
 ct_tensor *ct_dropout2d(const ct_tensor *a, double probability, bool training);
+/// kiviat::attention, scaled by 1/√(width of a head). `a` alone is queries, keys and values side by side
+/// [n, t, 3 width]; with `b`, keys and values [n, s, 2 width], it is queries [n, t, width]. Of the keys of each sequence
+/// the first `lengths` (i64 [n], or NULL for all) count. Causal: a query sees no later key, the last sees the last.
+/// `weights`, or NULL: before dropout [n × heads, t, s].
+bool ct_attention(
+    const ct_tensor *a, const ct_tensor *b, ct_int heads, const ct_tensor *lengths, bool causal, double probability,
+    ct_tensor **output, ct_tensor **weights);
 ct_tensor *ct_embedding(const ct_tensor *weight, const ct_tensor *indices, ct_int padding_index);
 /// Sums (mode 0), means (1) or maxima (2) of the bags of `indices` that begin at `offsets`.
 ct_tensor *ct_embedding_bag(

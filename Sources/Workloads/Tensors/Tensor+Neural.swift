@@ -147,6 +147,22 @@ extension Tensor {
   public func dropout2d(_ probability: Double, isTraining: Bool) -> Tensor {
     .checked(ct_dropout2d(handle, probability, isTraining))
   }
+  /// Multi-head attention (Vaswani et al. 2017): softmax(Q Kᵀ / √(width of a head)) V for each of `heads` equal parts of
+  /// the width; weights and what they weigh are dropped as ``dropout(_:isTraining:)`` does.
+  ///
+  /// - Parameters:
+  ///   - memory: keys and values side by side, [n, s, 2 width], for queries [n, t, width]. Without it this tensor has
+  ///     queries, keys and values side by side, [n, t, 3 width].
+  ///   - lengths: i64 [n]; of each sequence's keys only so many count, those after them are padding.
+  ///   - isCausal: each query sees no later key than its own; the last query's is the last key.
+  /// - Returns: [n, t, width].
+  public func attention(
+    memory: Tensor? = nil, heads: Int, lengths: Tensor? = nil, isCausal: Bool = false, dropout: Double = 0
+  ) -> Tensor {
+    var output: OpaquePointer?
+    Tensor.check(ct_attention(handle, memory?.handle, heads, lengths?.handle, isCausal, dropout, &output, nil))
+    return .checked(output)
+  }
   /// Rows of this table [rows, width] that `indices` (i64, any shape) name: [*, width]. The row `paddingIndex` gets
   /// no gradient.
   public func embedding(_ indices: Tensor, paddingIndex: Int? = nil) -> Tensor {

@@ -5,8 +5,9 @@ public enum BenchmarkRegistry {
   /// In the order of their ids.
   public static var all: [any Benchmark.Type] {
     [
-      ImageClassification.self, ObjectDetection.self, Recommendation.self, SpatialTransformer.self,
-      LearningToRank.self, ObjectDetectionHeavy.self, ObjectDetectionLight.self,
+      ImageClassification.self, TextTranslation.self, ObjectDetection.self, Recommendation.self,
+      SpatialTransformer.self, LearningToRank.self, NaturalLanguageProcessing.self, RecurrentTranslation.self,
+      ObjectDetectionHeavy.self, ObjectDetectionLight.self, NonrecurrentTranslation.self,
     ]
   }
 

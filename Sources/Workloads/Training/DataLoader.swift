@@ -11,6 +11,13 @@ public protocol Dataset: Sendable {
   func batch(_ indices: [Int], epoch: Int, random: inout SeededRandom) throws -> Batch
 }
 
+/// A data set whose samples differ in length. Batches of a shuffled one are of samples of about the same length, so that
+/// little is computed for padding.
+public protocol BucketedDataset: Dataset {
+  /// Samples of the same number come into the same batches.
+  func bucket(of index: Int) -> Int
+}
+
 /// Cuts a data set into batches.
 public struct DataLoader: Sendable {
   /// Where samples come from.
@@ -53,8 +60,22 @@ public struct DataLoader: Sendable {
     if isShuffled {
       var random = SeededRandom(seed, epoch, -1)
       random.shuffle(&order)
+      if let bucketed = dataset as? any BucketedDataset { order = inBuckets(order, bucketed.bucket, &random) }
     }
     return order
+  }
+
+  /// Full batches of one bucket each, in random order; then what is left of each bucket.
+  private func inBuckets(_ order: [Int], _ bucket: (Int) -> Int, _ random: inout SeededRandom) -> [Int] {
+    var open: [Int: [Int]] = [:]
+    var batches: [[Int]] = []
+    for index in order {
+      let number = bucket(index)
+      open[number, default: []].append(index)
+      if open[number]?.count == batchSize { batches.append(open.removeValue(forKey: number) ?? []) }
+    }
+    random.shuffle(&batches)
+    return batches.flatMap { $0 } + open.sorted { $0.key < $1.key }.flatMap(\.value)
   }
 
   /// The batches of an epoch, at most `limit` of them.

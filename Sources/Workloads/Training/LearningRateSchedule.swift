@@ -12,6 +12,13 @@ public indirect enum LearningRateSchedule: Sendable {
   case cosine(end: Double = 0)
   /// Up from `start` to 1 in the first `rise` of the run, down to `end`, both along cosines (Smith and Topin 2018).
   case oneCycle(rise: Double = 0.3, start: Double = 0.04, end: Double = 4e-6)
+  /// Up to 1 in proportion to the step, then down as 1/√step (Vaswani et al. 2017): the base rate is the peak's.
+  case inverseSquareRoot(warmUp: Int)
+  /// From 1 to 0, linear over the whole run, after a rise in proportion to the step (Devlin et al. 2019).
+  case linear(warmUp: Int)
+  /// Up from 1/100 along an exponential; halved so many times in equal intervals from `start` of the run on (MLPerf's
+  /// GNMT).
+  case halvings(warmUp: Int, start: Double, count: Int)
   /// Linear from 0 over the first steps, then another schedule.
   case warmUp(steps: Int, then: LearningRateSchedule)
 
@@ -30,6 +37,18 @@ public indirect enum LearningRateSchedule: Sendable {
       let at = Double(step)
       if at <= peak { return Self.anneal(start, 1, peak > 0 ? at / peak : 1) }
       return Self.anneal(1, end, min((at - peak) / max(Double(total) - 1 - peak, 1), 1))
+    case .inverseSquareRoot(let warmUp):
+      let number = Double(step + 1)
+      return min(number / Double(max(warmUp, 1)), (Double(warmUp) / number).squareRoot())
+    case .linear(let warmUp):
+      if step < warmUp { return Double(step + 1) / Double(warmUp) }
+      return max(Double(total - step), 0) / Double(max(total - warmUp, 1))
+    case .halvings(let warmUp, let start, let count):
+      if step < warmUp { return pow(0.01, 1 - Double(step) / Double(warmUp)) }
+      let first = Int(start * Double(total))
+      guard step >= first, count > 0 else { return 1 }
+      let interval = max((total - first) / count, 1)
+      return pow(0.5, Double(min((step - first) / interval + 1, count)))
     case .warmUp(let steps, let then):
       let factor = then.factor(step: step, stepsPerEpoch: stepsPerEpoch, total: total)
       return step < steps ? factor * Double(step + 1) / Double(steps) : factor
