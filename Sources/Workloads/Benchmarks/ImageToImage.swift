@@ -179,15 +179,18 @@ public final class ImageToImage: Benchmark {
   public static let info = BenchmarkInfo(
     id: "DC-AI-C5", name: "image-to-image", task: "Image-to-image translation", model: "CycleGAN",
     dataSet: "Cityscapes",
-    dataFormat: "trainA, trainB, testA, testB with JPEG or PNG files: A photographs, B label images in Cityscapes' colours",
+    dataFormat:
+      "trainA, trainB, testA, testB with JPEG or PNG files: A photographs, B label images in Cityscapes' colours",
     small: ScaleInfo(
       target: QualityTarget(metric: "per-pixel accuracy", value: 0.93), batchSize: 4, maximumEpochs: 20,
-      parameters: 157_992, optimizer: "Adam 5e-4 (0.5, 0.999)"),
+      parameters: 157_992, forwardFLOPs: 42_663_936, optimizer: "Adam 5e-4 (0.5, 0.999)"),
     paper: ScaleInfo(
       target: QualityTarget(metric: "per-pixel accuracy", value: 0.58), batchSize: 1, maximumEpochs: 200,
-      parameters: 28_285_832, optimizer: "Adam 2e-4 (0.5, 0.999), from the middle on down to 0"),
+      parameters: 28_285_832, forwardFLOPs: 99_103_014_912,
+      optimizer: "Adam 2e-4 (0.5, 0.999), from the middle on down to 0"),
     published: PublishedSize(
-      parameters: 28_285_832, source: "Zhu et al. 2017; their PyTorch implementation prints 11.378 M and 2.765 M"))
+      parameters: 28_286_000, forwardFLOPs: 99.1e9,
+      source: "Zhu et al. 2017; their PyTorch implementation prints 11.378 M and 2.765 M. FLOPs are one generator's"))
 
   private let configuration: BenchmarkConfiguration
   private let shape: CycleGAN.Shape
@@ -208,7 +211,7 @@ public final class ImageToImage: Benchmark {
       palette = .cityscapes
     } else {
       // Other scenes on each side: nothing is paired. As many as Cityscapes has at paper scale.
-      let counts = isSmall ? (train: 200, test: 100) : (train: 2975, test: 500)
+      let counts = isSmall ? (train: 100, test: 100) : (train: 2975, test: 500)
       train = ImagePairs(
         a: SyntheticStreets(.photographs, count: counts.train, side: side, seed: 1),
         b: SyntheticStreets(.labels, count: counts.train, side: side, seed: 2), isPaired: false)
@@ -230,7 +233,8 @@ public final class ImageToImage: Benchmark {
     let generators = Adam(model.generatorParameters, learningRate: shape.learningRate, betas: (0.5, 0.999))
     let discriminators = Adam(model.discriminatorParameters, learningRate: shape.learningRate, betas: (0.5, 0.999))
     var pools = (
-      x: ImagePool(random: SeededRandom(configuration.seed, 7)), y: ImagePool(random: SeededRandom(configuration.seed, 8))
+      x: ImagePool(random: SeededRandom(configuration.seed, 7)),
+      y: ImagePool(random: SeededRandom(configuration.seed, 8))
     )
     var confusion = ConfusionMatrix(classCount: palette.classCount)
     var stage = TrainingStage(

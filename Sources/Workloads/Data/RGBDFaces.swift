@@ -29,7 +29,8 @@ final class RGBDFaces: ImageSource {
     seed: UInt64
   ) throws(DataError) {
     guard let path = directory.first(of: part.map { $0 + ".csv" }) else {
-      throw directory.wrongFormat(expected: part.map { "\($0).csv with the columns \(Self.columns.joined(separator: ", "))" })
+      throw directory.wrongFormat(
+        expected: part.map { "\($0).csv with the columns \(Self.columns.joined(separator: ", "))" })
     }
     var rows: [(colour: String, depth: String, name: String, line: Int)] = []
     var places: [Int]?
@@ -60,7 +61,8 @@ final class RGBDFaces: ImageSource {
     for row in rows {
       guard let label = numbers[row.name] else {
         throw .malformedLine(
-          path: path, line: row.line, text: row.name, expected: "one of the \(classes.count) people of the training list"
+          path: path, line: row.line, text: row.name,
+          expected: "one of the \(classes.count) people of the training list"
         )
       }
       samples.append((row.colour, row.depth, label))
@@ -85,12 +87,14 @@ final class RGBDFaces: ImageSource {
       var random = SeededRandom(seed, epoch, position)
       let part = framing.part(width: colour.width, height: colour.height, side: side, random: &random)
       try colour.write(
-        part, side: side, statistics: .symmetric, into: UnsafeMutableBufferPointer(rebasing: planes[..<(3 * side * side)]))
+        part, side: side, statistics: .symmetric,
+        into: UnsafeMutableBufferPointer(rebasing: planes[..<(3 * side * side)]))
       // Both show the same, whatever their sizes.
       let box = part.box.scaled(
         Double(depth.width) / Double(colour.width), Double(depth.height) / Double(colour.height))
       depth.write(
-        box, side: side, isMirrored: part.isMirrored, into: UnsafeMutableBufferPointer(rebasing: planes[(3 * side * side)...]))
+        box, side: side, isMirrored: part.isMirrored,
+        into: UnsafeMutableBufferPointer(rebasing: planes[(3 * side * side)...]))
       return Int64(sample.label)
     }
   }

@@ -96,7 +96,8 @@ struct SyntheticHeads: ImageSource {
         // Lambert's law: brightness by the angle between light and surface.
         let across = ((person.height(u + step, v) ?? z) - (person.height(u - step, v) ?? z)) / (2 * step)
         let down = ((person.height(u, v + step) ?? z) - (person.height(u, v - step) ?? z)) / (2 * step)
-        let cosine = (1 - across * light.x - down * light.y) / ((1 + across * across + down * down).squareRoot() * length)
+        let cosine =
+          (1 - across * light.x - down * light.y) / ((1 + across * across + down * down).squareRoot() * length)
         let shade = 0.25 + 0.75 * max(cosine, 0)
         for channel in 0..<3 { colours.append(byte(skin[channel] * shade + 0.02 * random.normal())) }
         depths.append(Float(600 - 100 * z + 1.5 * random.normal()))
