@@ -113,9 +113,10 @@ if let torch = LibTorch.find() {
     .target(name: "CTorch", dependencies: ["CKernelTrace"], cxxSettings: cxx, linkerSettings: linker),
     .systemLibrary(name: "CTurboJPEG", providers: [.apt(["libturbojpeg0-dev"])]),
     .systemLibrary(name: "CPNG", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(name: "CSndfile", providers: [.apt(["libsndfile1-dev"])]),
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
     .target(
-      name: "Workloads", dependencies: ["CTorch", "WorkloadLog", "CTurboJPEG", "CPNG", "CZlib"],
+      name: "Workloads", dependencies: ["CTorch", "WorkloadLog", "CTurboJPEG", "CPNG", "CSndfile", "CZlib"],
       swiftSettings: swift),
     .executableTarget(
       name: "kiviat-workload",
