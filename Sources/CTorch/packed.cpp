@@ -1,9 +1,8 @@
-// Sequences of different lengths without their padding, and recurrent layers over them.
+// Sequences of different lengths without their padding, and LSTM layers over them.
 #include "ops.h"
 
 #include <ATen/ops/_pack_padded_sequence.h>
 #include <ATen/ops/_pad_packed_sequence.h>
-#include <ATen/ops/gru.h>
 #include <ATen/ops/lstm.h>
 #include <ATen/ops/tensor.h>
 
@@ -23,17 +22,6 @@ CT_DO(
 CT_OP(
     pad_packed, (const ct_tensor *data, const ct_tensor *sizes, bool batch_first, ct_int total),
     std::get<0>(at::_pad_packed_sequence(T(data), T(sizes), batch_first, 0, total)))
-CT_DO(
-    gru_packed,
-    (const ct_tensor *data, const ct_tensor *sizes, const ct_tensor *state, ct_tensor *const *parameters, ct_int count,
-     bool has_biases, ct_int layers, double dropout, bool training, bool bidirectional, ct_tensor **output,
-     ct_tensor **hidden),
-    {
-      auto result = at::gru(
-          T(data), T(sizes), T(state), list(parameters, count), has_biases, layers, dropout, training, bidirectional);
-      give(output, std::get<0>(result));
-      give(hidden, std::get<1>(result));
-    })
 CT_DO(
     lstm_packed,
     (const ct_tensor *data, const ct_tensor *sizes, ct_tensor *const *states, ct_tensor *const *parameters,

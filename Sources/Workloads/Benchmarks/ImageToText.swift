@@ -94,11 +94,14 @@ public final class ImageToText: Benchmark {
     dataFormat: "annotations/captions_train2014.json and captions_val2014.json with train2014/*.jpg and val2014/*.jpg "
       + "(or 2017)",
     small: ScaleInfo(
-      target: QualityTarget(metric: "perplexity", value: 1.5, isHigherBetter: false), batchSize: 64, maximumEpochs: 20,
-      parameters: nil, optimizer: "Adam 0.002"),
+      target: QualityTarget(metric: "perplexity", value: 1.8, isHigherBetter: false), batchSize: 64, maximumEpochs: 25,
+      parameters: 80_859, forwardFLOPs: 5_749_976, optimizer: "Adam 0.004"),
     paper: ScaleInfo(
       target: QualityTarget(metric: "perplexity", value: 4.2, isHigherBetter: false), batchSize: 128,
-      maximumEpochs: 60, parameters: nil, optimizer: "Adam 0.001"))
+      maximumEpochs: 60, parameters: 34_197_925, forwardFLOPs: 5_811_000_000, optimizer: "Adam 0.001"),
+    published: PublishedSize(
+      parameters: 34.198e6, forwardFLOPs: 2 * (2.838e9 + 10 * 6.76e6),
+      source: "layers of the suite's reference implementation: Inception-v3 at 224 pixels, nine words and an end"))
 
   /// Words of the published model with its four specials.
   static let paperWords = 9957
@@ -120,7 +123,7 @@ public final class ImageToText: Benchmark {
         directory: directory, split: .validation, side: side, vocabulary: known.vocabulary, seed: configuration.seed)
     } else {
       let words = isSmall ? nil : Self.paperWords
-      train = SyntheticScenes(imageCount: isSmall ? 2000 : 6400, side: side, words: words, seed: 1)
+      train = SyntheticScenes(imageCount: isSmall ? 1500 : 6400, side: side, words: words, seed: 1)
       validation = SyntheticScenes(imageCount: isSmall ? 250 : 640, side: side, words: words, seed: 2)
     }
   }
@@ -150,7 +153,7 @@ public final class ImageToText: Benchmark {
     let held = DataLoader(CaptionBatches(source: validation), batchSize: configuration.batchSize)
     return TrainingStage(
       model: model,
-      optimizer: Adam(model.trained, learningRate: configuration.scale == .small ? 2e-3 : 1e-3),
+      optimizer: Adam(model.trained, learningRate: configuration.scale == .small ? 4e-3 : 1e-3),
       loader: DataLoader(
         CaptionBatches(source: train), batchSize: configuration.batchSize, isShuffled: true, dropsLast: true,
         seed: configuration.seed),
