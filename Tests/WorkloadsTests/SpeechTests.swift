@@ -205,7 +205,8 @@ struct LibriSpeechTests {
           // One of the three has been converted.
           let isWave = number == 1
           try Fixture.audio(
-            samples, to: "\(directory.path)/\(folder)/\(speaker)-198-000\(number).\(isWave ? "wav" : "flac")", rate: rate,
+            samples, to: "\(directory.path)/\(folder)/\(speaker)-198-000\(number).\(isWave ? "wav" : "flac")",
+            rate: rate,
             format: isWave ? SF_FORMAT_WAV : SF_FORMAT_FLAC)
         }
         try directory.write(

@@ -64,7 +64,8 @@ final class DeepSpeech2: Module {
     var layers: Int
 
     /// 41 187 968 parameters; 25.93 G multiply-accumulates for ten seconds.
-    static let paper = Shape(bins: 161, channels: 32, kernels: [Size2D(41, 11), Size2D(21, 11)], hidden: 800, layers: 5)
+    static let paper = Shape(
+      bins: 161, channels: 32, kernels: [Size2D(41, 11), Size2D(21, 11)], hidden: 800, layers: 5)
     /// Two recurrent layers, for spectrograms of 8 kHz.
     static let small = Shape(bins: 81, channels: 8, kernels: [Size2D(21, 11), Size2D(11, 5)], hidden: 48, layers: 2)
   }

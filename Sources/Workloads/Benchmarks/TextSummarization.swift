@@ -170,8 +170,8 @@ public final class TextSummarization: Benchmark {
     published: PublishedSize(
       parameters: 48_234_833, forwardFLOPs: 2 * 1.52e9,
       source: "layers of the suite's reference implementation, 55 words in and 15 out",
-      difference: "the reference multiplies the encoder's states by the attention's weights anew for every word that it "
-        + "writes, and its own former states too; here each is multiplied once"))
+      difference: "the reference multiplies the encoder's states by the attention's weights anew for every word that "
+        + "it writes, and its own former states too; here each is multiplied once"))
 
   /// What differs between the scales, beside the model.
   private struct Settings {

@@ -83,7 +83,8 @@ struct CocoCaptions: CaptionSource {
     for annotation in file.annotations {
       guard let image = numbers[annotation.image_id] else {
         throw .corruptFile(
-          path: annotations, reason: "annotation \(annotation.id) names image \(annotation.image_id), which is not there")
+          path: annotations,
+          reason: "annotation \(annotation.id) names image \(annotation.image_id), which is not there")
       }
       images.append(image)
       words.append(WordVocabulary.tokens(annotation.caption))

@@ -44,7 +44,8 @@ struct Gigaword: HeadlineSource {
     func open(_ path: String) throws(DataError) -> LineBlocks {
       try LineBlocks(path: path, linesPerBlock: Self.linesPerBlock) { (line, number) throws(DataError) in
         guard !FieldScanner(line).isAtEnd else {
-          throw .malformedLine(path: path, line: number, text: "", expected: "the words of a sentence, not an empty line")
+          throw .malformedLine(
+            path: path, line: number, text: "", expected: "the words of a sentence, not an empty line")
         }
         counting(Self.words(line)[...])
       }
@@ -101,7 +102,8 @@ struct Gigaword: HeadlineSource {
       if fields.isEmpty { return }
       guard fields.count == 2, Int(fields[1]) != nil else {
         throw .malformedLine(
-          path: file, line: number, text: FieldScanner.excerpt(line), expected: "a word, a space and how often it occurs")
+          path: file, line: number, text: FieldScanner.excerpt(line),
+          expected: "a word, a space and how often it occurs")
       }
       words.append(fields[0])
     }

@@ -60,12 +60,11 @@ struct RealFourierTransform: Sendable {
     for k in 0...half {
       // Z = even + i odd: even is its conjugate-symmetric part, odd the antisymmetric one.
       let (a, b) = (k % half, (half - k) % half)
-      let even = (
-        real: (workspace.real[a] + workspace.real[b]) / 2, imaginary: (workspace.imaginary[a] - workspace.imaginary[b]) / 2
+      let (sum, difference) = (
+        workspace.real[a] + workspace.real[b], workspace.real[b] - workspace.real[a]
       )
-      let odd = (
-        real: (workspace.imaginary[a] + workspace.imaginary[b]) / 2, imaginary: (workspace.real[b] - workspace.real[a]) / 2
-      )
+      let even = (real: sum / 2, imaginary: (workspace.imaginary[a] - workspace.imaginary[b]) / 2)
+      let odd = (real: (workspace.imaginary[a] + workspace.imaginary[b]) / 2, imaginary: difference / 2)
       let (c, s) = (cosines[k], sines[k])
       let real = even.real + c * odd.real - s * odd.imaginary
       let imaginary = even.imaginary + c * odd.imaginary + s * odd.real

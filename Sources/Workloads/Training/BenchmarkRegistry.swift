@@ -4,7 +4,15 @@
 public enum BenchmarkRegistry {
   /// In the order of their ids.
   public static var all: [any Benchmark.Type] {
-    [ImageClassification.self, ImageToText.self, SpeechRecognition.self, Recommendation.self, TextSummarization.self, SpatialTransformer.self, LearningToRank.self]
+    [
+      ImageClassification.self,
+      ImageToText.self,
+      SpeechRecognition.self,
+      Recommendation.self,
+      TextSummarization.self,
+      SpatialTransformer.self,
+      LearningToRank.self,
+    ]
   }
 
   /// The benchmark of an id or a name, in any case.
