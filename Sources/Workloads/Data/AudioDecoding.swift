@@ -19,6 +19,7 @@ final class AudioFile {
         path: path,
         reason: FileManager.default.fileExists(atPath: path) ? "permission denied" : "no such file")
     }
+    try Self.checkLength(ofWave: path)
     var info = SF_INFO()
     guard let handle = sf_open(path, Int32(SFM_READ), &info) else {
       throw .corruptFile(path: path, reason: "libsndfile says \"\(String(cString: sf_strerror(nil)))\"")
@@ -37,6 +38,20 @@ final class AudioFile {
   }
 
   deinit { sf_close(handle) }
+
+  /// A WAV file that was cut short: libsndfile would take what is there for everything.
+  private static func checkLength(ofWave path: String) throws(DataError) {
+    guard let file = FileHandle(forReadingAtPath: path) else { return }
+    defer { try? file.close() }
+    guard let head = try? file.read(upToCount: 8), head.count == 8, head.starts(with: Array("RIFF".utf8)),
+      let length = try? file.seekToEnd()
+    else { return }
+    // Programs that write into a pipe don't know the length, and put in the largest.
+    let claimed = head[head.startIndex + 4..<head.endIndex].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    guard claimed + 8 <= length || claimed >= 0x7FFF_0000 else {
+      throw .corruptFile(path: path, reason: "its header claims \(claimed + 8) bytes, it has \(length)")
+    }
+  }
 
   /// Seconds.
   var duration: Double { Double(frameCount) / Double(sampleRate) }
