@@ -175,7 +175,9 @@ extension Computing {
 
     @Test func batchesAreInTheOrderOfAPackedSequence() throws {
       struct Three: CaptionSource {
-        let (count, shape, origin) = (3, [3, 1, 1], "synthetic: three")
+        let count = 3
+        let shape = [3, 1, 1]
+        let origin = "synthetic: three"
         let vocabulary = WordVocabulary(["x"])
         func caption(_ index: Int) -> [Int] { [[4], [5, 6, 7], [8, 9]][index] }
         func image(_ index: Int) -> Int { index }

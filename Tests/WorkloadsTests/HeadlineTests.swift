@@ -254,7 +254,8 @@ extension Computing {
 
     @Test func batchesNumberUnlistedWordsByText() throws {
       struct Two: HeadlineSource {
-        let (count, origin) = (2, "synthetic: two")
+        let count = 2
+        let origin = "synthetic: two"
         func pair(_ index: Int) -> (article: [String], title: [String]) {
           index == 0 ? (["x", "new"], ["new", "never"]) : (["old", "x", "new", "old"], ["old", "x"])
         }
