@@ -115,8 +115,9 @@ if let torch = LibTorch.find() {
     .systemLibrary(name: "CPNG", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CSndfile", providers: [.apt(["libsndfile1-dev"])]),
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CExpat", providers: [.apt(["libexpat1-dev"])]),
     .target(
-      name: "Workloads", dependencies: ["CTorch", "WorkloadLog", "CTurboJPEG", "CPNG", "CSndfile", "CZlib"],
+      name: "Workloads", dependencies: ["CTorch", "WorkloadLog", "CTurboJPEG", "CPNG", "CSndfile", "CZlib", "CExpat"],
       swiftSettings: swift),
     .executableTarget(
       name: "kiviat-workload",

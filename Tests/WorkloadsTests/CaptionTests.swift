@@ -103,16 +103,16 @@ struct CocoCaptionTests {
   }
 }
 
-struct SyntheticSceneTests {
+struct SyntheticDrawingTests {
   @Test func captionsSayWhatIsDrawn() throws {
-    let scenes = SyntheticScenes(imageCount: 30, side: 32, seed: 1)
+    let scenes = SyntheticDrawings(imageCount: 30, side: 32, seed: 1)
     #expect(scenes.origin.hasPrefix("synthetic: ") && scenes.count == 60 && scenes.vocabulary.count == 19)
     for image in 0..<30 {
       let (things, isVertical) = scenes.scene(image)
       #expect(isVertical ? things[0].y < things[1].y : things[0].x < things[1].x)
       let said = scenes.caption(2 * image).map { scenes.vocabulary.words[$0] }
       #expect(said.count == 9 && said[0] == "a" && said[5] == "a")
-      #expect(said[3] == SyntheticScenes.things[things[0].thing] && said[6] == SyntheticScenes.sizes[things[1].size])
+      #expect(said[3] == SyntheticDrawings.things[things[0].thing] && said[6] == SyntheticDrawings.sizes[things[1].size])
       #expect(["above", "left"].contains(said[4]) && (said[4] == "above") == isVertical)
       let other = scenes.caption(2 * image + 1).map { scenes.vocabulary.words[$0] }
       #expect(Array(other[5...]) == Array(said[..<4]) && ["below", "right"].contains(other[4]))
@@ -123,7 +123,7 @@ struct SyntheticSceneTests {
       again.withUnsafeMutableBufferPointer { scenes.write(2 * image + 1, epoch: 5, into: $0) }
       #expect(planes == again)
     }
-    #expect(SyntheticScenes(imageCount: 1, side: 8, words: 50, seed: 1).vocabulary.count == 50)
+    #expect(SyntheticDrawings(imageCount: 1, side: 8, words: 50, seed: 1).vocabulary.count == 50)
   }
 }
 

@@ -123,8 +123,8 @@ public final class ImageToText: Benchmark {
         directory: directory, split: .validation, side: side, vocabulary: known.vocabulary, seed: configuration.seed)
     } else {
       let words = isSmall ? nil : Self.paperWords
-      train = SyntheticScenes(imageCount: isSmall ? 1500 : 6400, side: side, words: words, seed: 1)
-      validation = SyntheticScenes(imageCount: isSmall ? 250 : 640, side: side, words: words, seed: 2)
+      train = SyntheticDrawings(imageCount: isSmall ? 1500 : 6400, side: side, words: words, seed: 1)
+      validation = SyntheticDrawings(imageCount: isSmall ? 250 : 640, side: side, words: words, seed: 2)
     }
   }
 

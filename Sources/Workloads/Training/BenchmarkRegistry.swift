@@ -5,13 +5,10 @@ public enum BenchmarkRegistry {
   /// In the order of their ids.
   public static var all: [any Benchmark.Type] {
     [
-      ImageClassification.self,
-      ImageToText.self,
-      SpeechRecognition.self,
-      Recommendation.self,
+      ImageClassification.self, ImageToText.self, SpeechRecognition.self, ObjectDetection.self, Recommendation.self,
       TextSummarization.self,
       SpatialTransformer.self,
-      LearningToRank.self,
+      LearningToRank.self, ObjectDetectionHeavy.self, ObjectDetectionLight.self,
     ]
   }
 
