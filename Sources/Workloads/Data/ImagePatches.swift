@@ -15,7 +15,7 @@ final class ImagePatches: ImageSource {
   private let files: [String]
   private let split: Split
   private let seed: UInt64
-  private let losses = UnreadableImages()
+  private let losses: UnreadableImages
 
   var count: Int { files.count }
 
@@ -50,6 +50,7 @@ final class ImagePatches: ImageSource {
     self.files = files
     self.split = split
     self.seed = seed
+    losses = UnreadableImages(of: files.count)
   }
 
   private static let expectation = "files ending in .\(ImageFolder.endings.joined(separator: ", ."))"
