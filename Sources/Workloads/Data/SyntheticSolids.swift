@@ -46,7 +46,7 @@ struct SyntheticSolids: Solids {
     var random = SeededRandom(seed, 13, index)
     let form = Form(
       kind: random.integer(below: 4),
-      half: (x: random.uniform(0.25...0.6), y: random.uniform(0.25...0.6), z: random.uniform(0.25...0.6)),
+      half: (x: random.uniform(0.4...0.8), y: random.uniform(0.4...0.8), z: random.uniform(0.4...0.8)),
       thickness: random.uniform(0.2...0.35))
     let colour = (0..<3).map { _ in random.uniform(0.4...1) }
     return Solid(image: picture(form, colour, view), volume: voxels(form))

@@ -39,9 +39,9 @@ struct SyntheticTextures: ImageSource {
     var planes = [UInt8](repeating: 0, count: 3 * side * side)
     for y in 0..<side {
       for x in 0..<side {
-        let u = (Double(x) + 0.5) / Double(side) - 0.5
-        let v = (Double(y) + 0.5) / Double(side) - 0.5
-        let wave = Reproducible.sineCosine(frequency * (cosine * u + sine * v) + phase).sine
+        let u = (Double(x) + 0.5) * 2 / Double(side) - 1
+        let v = (Double(y) + 0.5) * 2 / Double(side) - 1
+        let wave = Reproducible.sineCosine(frequency * (cosine * u + sine * v) / 2 + phase).sine
         for channel in 0..<3 {
           let light = colour[channel] + across[channel] * u + down[channel] * v + strength[channel] * wave
           planes[(channel * side + y) * side + x] = UInt8(min(max(light, 0), 1) * 255 + 0.5)

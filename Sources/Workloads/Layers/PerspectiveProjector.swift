@@ -76,6 +76,6 @@ final class PerspectiveProjector {
     let places = grid.select(0, indices: Tensor(integers: chosen, shape: [chosen.count]))
     let copies = volumes.unsqueezed(1).expanded([n, k, 1, side, side, side])
       .reshaped([n * k, 1, side, side, side])
-    return copies.gridSample(places).max(2).values.view([n, k, side, side])
+    return copies.gridSample(places.to(volumes.type)).max(2).values.view([n, k, side, side])
   }
 }
