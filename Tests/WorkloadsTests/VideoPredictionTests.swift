@@ -36,8 +36,11 @@ extension Computing {
         var (h, c) = ([0.0, 0, 0], [0.0, 0, 0])
         for _ in 0..<2 {
           let input = Array(x.doubles()[2 * sample..<2 * sample + 2]) + h
-          let gates = (0..<12).map { row in
-            bias[row] + zip(weights[5 * row..<5 * row + 5], input).reduce(0) { $0 + $1.0 * $1.1 }
+          var gates: [Double] = []
+          for row in 0..<12 {
+            var sum: Double = bias[row]
+            for column in 0..<5 { sum += weights[5 * row + column] * input[column] }
+            gates.append(sum)
           }
           for unit in 0..<3 {
             c[unit] =

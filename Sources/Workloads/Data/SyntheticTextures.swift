@@ -33,15 +33,15 @@ struct SyntheticTextures: ImageSource {
     let across = (0..<3).map { _ in 0.25 * random.normal() }
     let down = (0..<3).map { _ in 0.25 * random.normal() }
     let (sine, cosine) = Reproducible.sineCosine(random.uniform(0...6.283185307179586))
-    let frequency = random.uniform(1...4) * 6.283185307179586
+    let frequency = random.uniform(1...2) * 6.283185307179586
     let phase = random.uniform(0...6.283185307179586)
     let strength = (0..<3).map { _ in 0.2 * random.normal() }
     var planes = [UInt8](repeating: 0, count: 3 * side * side)
     for y in 0..<side {
       for x in 0..<side {
-        let u = (Double(x) + 0.5) * 2 / Double(side) - 1
-        let v = (Double(y) + 0.5) * 2 / Double(side) - 1
-        let wave = Reproducible.sineCosine(frequency * (cosine * u + sine * v) / 2 + phase).sine
+        let u = (Double(x) + 0.5) / Double(side) - 0.5
+        let v = (Double(y) + 0.5) / Double(side) - 0.5
+        let wave = Reproducible.sineCosine(frequency * (cosine * u + sine * v) + phase).sine
         for channel in 0..<3 {
           let light = colour[channel] + across[channel] * u + down[channel] * v + strength[channel] * wave
           planes[(channel * side + y) * side + x] = UInt8(min(max(light, 0), 1) * 255 + 0.5)
