@@ -128,6 +128,12 @@ if let torch = LibTorch.find() {
   ]
 }
 
+// KIVIAT_TESTS=A,B builds only these test targets: a quick look while one part is worked on.
+if let wanted = Context.environment["KIVIAT_TESTS"], !wanted.isEmpty {
+  let names = Set(wanted.split(separator: ",").map(String.init))
+  targets.removeAll { $0.type == .test && !names.contains($0.name) }
+}
+
 let package = Package(
   name: "Kiviat",
   products: products,

@@ -32,6 +32,7 @@
 #include <ATen/ops/logical_and.h>
 #include <ATen/ops/logical_not.h>
 #include <ATen/ops/logical_or.h>
+#include <ATen/ops/logsumexp.h>
 #include <ATen/ops/lt.h>
 #include <ATen/ops/masked_fill.h>
 #include <ATen/ops/max.h>
@@ -40,12 +41,16 @@
 #include <ATen/ops/min.h>
 #include <ATen/ops/minimum.h>
 #include <ATen/ops/mul.h>
+#include <ATen/ops/multinomial.h>
 #include <ATen/ops/ne.h>
 #include <ATen/ops/neg.h>
+#include <ATen/ops/nonzero.h>
 #include <ATen/ops/pad.h>
 #include <ATen/ops/permute.h>
+#include <ATen/ops/pixel_shuffle.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/reciprocal.h>
+#include <ATen/ops/reflection_pad2d.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/reshape.h>
 #include <ATen/ops/round.h>
@@ -69,7 +74,10 @@
 #include <ATen/ops/tanh.h>
 #include <ATen/ops/topk.h>
 #include <ATen/ops/transpose.h>
+#include <ATen/ops/tril.h>
 #include <ATen/ops/unsqueeze.h>
+#include <ATen/ops/upsample_bilinear2d.h>
+#include <ATen/ops/upsample_nearest2d.h>
 #include <ATen/ops/var.h>
 #include <ATen/ops/view.h>
 #include <ATen/ops/where.h>
@@ -242,3 +250,22 @@ CT_OP(flip, (const ct_tensor *a, const ct_int *dimensions, ct_int count), at::fl
 CT_OP(
     pad, (const ct_tensor *a, const ct_int *amounts, ct_int count, double value),
     at::pad(T(a), ints(amounts, count), "constant", value))
+CT_OP(
+    norm_over, (const ct_tensor *a, const ct_int *dimensions, ct_int count, bool keep),
+    at::linalg_vector_norm(T(a), 2, ints(dimensions, count), keep))
+CT_OP(logsumexp, (const ct_tensor *a, ct_int dimension, bool keep), at::logsumexp(T(a), dimension, keep))
+CT_OP(reflection_pad2d, (const ct_tensor *a, const ct_int *amounts), at::reflection_pad2d(T(a), ints(amounts, 4)))
+CT_OP(repeat, (const ct_tensor *a, const ct_int *counts, ct_int rank), T(a).repeat(ints(counts, rank)))
+CT_OP(tril, (const ct_tensor *a, ct_int diagonal), at::tril(T(a), diagonal))
+CT_OP(nonzero, (const ct_tensor *a), at::nonzero(T(a)))
+CT_OP(
+    multinomial, (const ct_tensor *a, ct_int count, bool replacement), at::multinomial(T(a), count, replacement))
+CT_OP(pixel_shuffle, (const ct_tensor *a, ct_int factor), at::pixel_shuffle(T(a), factor))
+CT_OP(upsample_nearest2d, (const ct_tensor *a, ct_int height, ct_int width), ([&] {
+        const ct_int size[] = {height, width};
+        return at::upsample_nearest2d(T(a), ints(size, 2));
+      })())
+CT_OP(upsample_bilinear2d, (const ct_tensor *a, ct_int height, ct_int width, bool align_corners), ([&] {
+        const ct_int size[] = {height, width};
+        return at::upsample_bilinear2d(T(a), ints(size, 2), align_corners);
+      })())

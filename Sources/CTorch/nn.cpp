@@ -1,30 +1,39 @@
 // Linear algebra and neural-network operations.
 #include "ops.h"
 
-#include <ATen/ops/matmul.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/bmm.h>
+#include <ATen/ops/adaptive_avg_pool2d.h>
 #include <ATen/ops/addmm.h>
-#include <ATen/ops/linear.h>
+#include <ATen/ops/affine_grid_generator.h>
+#include <ATen/ops/avg_pool2d.h>
+#include <ATen/ops/baddbmm.h>
+#include <ATen/ops/batch_norm.h>
+#include <ATen/ops/binary_cross_entropy_with_logits.h>
+#include <ATen/ops/bmm.h>
 #include <ATen/ops/conv1d.h>
 #include <ATen/ops/conv2d.h>
+#include <ATen/ops/conv3d.h>
 #include <ATen/ops/conv_transpose2d.h>
-#include <ATen/ops/batch_norm.h>
-#include <ATen/ops/layer_norm.h>
-#include <ATen/ops/max_pool2d.h>
-#include <ATen/ops/avg_pool2d.h>
-#include <ATen/ops/adaptive_avg_pool2d.h>
-#include <ATen/ops/dropout.h>
-#include <ATen/ops/feature_dropout.h>
-#include <ATen/ops/embedding.h>
-#include <ATen/ops/softmax.h>
-#include <ATen/ops/log_softmax.h>
-#include <ATen/ops/nll_loss.h>
+#include <ATen/ops/conv_transpose3d.h>
 #include <ATen/ops/cross_entropy_loss.h>
-#include <ATen/ops/binary_cross_entropy_with_logits.h>
-#include <ATen/ops/mse_loss.h>
-#include <ATen/ops/affine_grid_generator.h>
+#include <ATen/ops/ctc_loss.h>
+#include <ATen/ops/dropout.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/embedding_bag.h>
+#include <ATen/ops/feature_dropout.h>
 #include <ATen/ops/grid_sampler.h>
+#include <ATen/ops/group_norm.h>
+#include <ATen/ops/instance_norm.h>
+#include <ATen/ops/l1_loss.h>
+#include <ATen/ops/layer_norm.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/max_pool2d.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/mse_loss.h>
+#include <ATen/ops/nll_loss.h>
+#include <ATen/ops/smooth_l1_loss.h>
+#include <ATen/ops/softmax.h>
 
 #include <tuple>
 
@@ -104,3 +113,39 @@ CT_OP(
 CT_OP(
     grid_sample, (const ct_tensor *a, const ct_tensor *grid, bool align_corners),
     at::grid_sampler(T(a), T(grid), 0, 0, align_corners))
+CT_OP(
+    baddbmm,
+    (const ct_tensor *bias, const ct_tensor *a, const ct_tensor *b, double bias_scale, double product_scale),
+    at::baddbmm(T(bias), T(a), T(b), bias_scale, product_scale))
+CT_OP(
+    conv3d,
+    (const ct_tensor *a, const ct_tensor *weight, const ct_tensor *bias, const ct_int *stride, const ct_int *padding,
+     const ct_int *dilation, ct_int groups),
+    at::conv3d(T(a), T(weight), maybe(bias), ints(stride, 3), ints(padding, 3), ints(dilation, 3), groups))
+CT_OP(
+    conv_transpose3d,
+    (const ct_tensor *a, const ct_tensor *weight, const ct_tensor *bias, const ct_int *stride, const ct_int *padding,
+     const ct_int *output_padding, ct_int groups, const ct_int *dilation),
+    at::conv_transpose3d(
+        T(a), T(weight), maybe(bias), ints(stride, 3), ints(padding, 3), ints(output_padding, 3), groups,
+        ints(dilation, 3)))
+CT_OP(
+    group_norm,
+    (const ct_tensor *a, ct_int groups, const ct_tensor *weight, const ct_tensor *bias, double epsilon),
+    at::group_norm(T(a), groups, maybe(weight), maybe(bias), epsilon, false))
+CT_OP(
+    instance_norm, (const ct_tensor *a, const ct_tensor *weight, const ct_tensor *bias, double epsilon),
+    at::instance_norm(T(a), maybe(weight), maybe(bias), {}, {}, true, 0.1, epsilon, false))
+CT_OP(
+    embedding_bag, (const ct_tensor *weight, const ct_tensor *indices, const ct_tensor *offsets, int mode),
+    std::get<0>(at::embedding_bag(T(weight), T(indices), T(offsets), false, mode)))
+CT_OP(l1_loss, (const ct_tensor *a, const ct_tensor *target, int reduction), at::l1_loss(T(a), T(target), reduction))
+CT_OP(
+    smooth_l1_loss, (const ct_tensor *a, const ct_tensor *target, int reduction, double beta),
+    at::smooth_l1_loss(T(a), T(target), reduction, beta))
+CT_OP(
+    ctc_loss,
+    (const ct_tensor *a, const ct_tensor *targets, const ct_int *input_lengths, const ct_int *target_lengths,
+     ct_int count, ct_int blank, int reduction, bool zero_infinity),
+    at::ctc_loss(
+        T(a), T(targets), ints(input_lengths, count), ints(target_lengths, count), blank, reduction, zero_infinity))

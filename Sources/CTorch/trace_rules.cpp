@@ -120,7 +120,8 @@ const std::unordered_map<std::string, Rule> &rules() {
     add(simple(Kind::elementwise, 3),
         {"aten::addcdiv", "aten::addcdiv_", "aten::softplus", "aten::elu", "aten::elu_", "aten::lerp", "aten::lerp_",
          "aten::sigmoid_backward", "aten::tanh_backward", "aten::log_sigmoid_forward", "aten::log_sigmoid",
-         "aten::elu_backward", "aten::mse_loss_backward", "aten::softplus_backward", "aten::hardsigmoid"});
+         "aten::elu_backward", "aten::mse_loss_backward", "aten::smooth_l1_loss_backward", "aten::softplus_backward",
+         "aten::hardsigmoid"});
     add(simple(Kind::elementwise, 4),
         {"aten::sigmoid", "aten::sigmoid_", "aten::_softmax_backward_data", "aten::_log_softmax_backward_data",
          "aten::log_sigmoid_backward", "aten::hardswish"});
@@ -138,7 +139,7 @@ const std::unordered_map<std::string, Rule> &rules() {
          "aten::argmin", "aten::any", "aten::all"});
     add(simple(Kind::reduction, 2), {"aten::norm", "aten::linalg_vector_norm", "aten::logsumexp"});
     add(simple(Kind::reduction, 4), {"aten::var", "aten::std", "aten::var_mean", "aten::std_mean"});
-    add(simple(Kind::reduction, 3), {"aten::mse_loss"});
+    add(simple(Kind::reduction, 3), {"aten::mse_loss", "aten::smooth_l1_loss"});
     add(simple(Kind::reduction, 0), {"aten::nll_loss_forward", "aten::nll_loss2d_forward", "aten::nonzero"});
     add(simple(Kind::fill), {"aten::nll_loss_backward", "aten::nll_loss2d_backward"});
     add(simple(Kind::concatenation), {"aten::cat", "aten::_cat", "aten::stack", "aten::_stack"});
@@ -178,8 +179,9 @@ const std::unordered_map<std::string, Rule> &rules() {
     add(simple(Kind::avg_pool), {"aten::avg_pool2d", "aten::_adaptive_avg_pool2d"});
     add(simple(Kind::pool_backward, 1),
         {"aten::max_pool2d_with_indices_backward", "aten::avg_pool2d_backward", "aten::_adaptive_avg_pool2d_backward"});
-    add(simple(Kind::grid_sampler), {"aten::grid_sampler_2d", "aten::_grid_sampler_2d_cpu_fallback"});
-    add(simple(Kind::grid_sampler_backward), {"aten::grid_sampler_2d_backward"});
+    add(simple(Kind::grid_sampler), {"aten::grid_sampler_2d", "aten::_grid_sampler_2d_cpu_fallback",
+                                      "aten::grid_sampler_3d"});
+    add(simple(Kind::grid_sampler_backward), {"aten::grid_sampler_2d_backward", "aten::grid_sampler_3d_backward"});
     add(simple(Kind::sgd), {"kiviat::sgd_"});
     add(simple(Kind::adam), {"kiviat::adam_"});
     add(simple(Kind::rmsprop), {"kiviat::rmsprop_"});
@@ -523,11 +525,13 @@ Cost formula_cost(const Rule *rule, Inputs inputs, bool has_out) {
     case Kind::grid_sampler_backward: {
       bool backward = rule->kind == Kind::grid_sampler_backward;
       size_t offset = backward ? 1 : 0;
-      if (tensors.all.size() < offset + 2 || tensors.all[offset]->dim() != 4) return {};
+      if (tensors.all.size() < offset + 2 || tensors.all[offset]->dim() < 4) return {};
       const at::Tensor &image = *tensors.all[offset], &grid = *tensors.all[offset + 1];
-      // Four weights a place (14 operations); four products and three sums a value. Back: both gradients.
-      double places = double(grid.numel()) / 2, values = places * double(image.size(1));
-      double forward = 14 * places + 7 * values;
+      // In two dimensions four weights a place (14 operations), four products and three sums a value; in three eight
+      // weights (34), eight products and seven sums. Back: both gradients.
+      bool is_volume = image.dim() == 5;
+      double places = double(grid.numel()) / (is_volume ? 3 : 2), values = places * double(image.size(1));
+      double forward = is_volume ? 34 * places + 15 * values : 14 * places + 7 * values;
       double result = backward ? bytes_of(image) + bytes_of(grid) : values * size;
       return formula(backward ? 2 * forward : forward, in + result);
     }

@@ -22,11 +22,7 @@ private func trainSteps(_ stage: TrainingStage, steps: Int, epoch: Int = 0) thro
   var losses: [Double] = []
   let batches = stage.loader.batches(epoch: epoch, limit: steps)
   while let batch = try batches.nextBatch()?.tensors() {
-    let loss = stage.loss(batch)
-    stage.optimizer.clearGradients()
-    loss.backward()
-    stage.optimizer.step()
-    losses.append(loss.item)
+    losses.append(try stage.step(TrainingStep(batch, number: losses.count)))
   }
   return losses
 }

@@ -6,7 +6,7 @@ import Testing
 
 /// The largest difference between libtorch's gradient and central differences, relative to the largest gradient.
 /// In f64, because differences of f32 losses drown in rounding.
-private func gradientError(_ x: Tensor, _ loss: (Tensor) -> Tensor) -> Double {
+func gradientError(_ x: Tensor, _ loss: (Tensor) -> Tensor) -> Double {
   let variable = Parameter(x.to(.float64))
   loss(variable).backward()
   guard let gradient = variable.gradient?.doubles() else { return .infinity }
@@ -18,9 +18,7 @@ private func gradientError(_ x: Tensor, _ loss: (Tensor) -> Tensor) -> Double {
       func value(_ change: Double) -> Double {
         var changed = values
         changed[index] += change
-        let flat = Tensor.zeros([changed.count], type: .float64)
-        for (place, number) in changed.enumerated() { flat.slice(0, place..<place + 1).fill(number) }
-        return loss(flat.reshaped(x.shape)).item
+        return loss(Tensor(doubles: changed, shape: x.shape)).item
       }
       let difference = (value(step) - value(-step)) / (2 * step)
       worst = max(worst, abs(difference - gradient[index]))

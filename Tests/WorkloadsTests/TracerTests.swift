@@ -207,7 +207,9 @@ extension Computing {
       #expect(reader.runningEntry(0, at: after + 1000) == nil)
       // The thread may have lost its CPU before or after the product, so no single time must lie within it.
       let running = (0..<200).compactMap { reader.runningEntry(0, at: before + (after - before) * $0 / 200) }
-      #expect(Set(running.map { reader.string(reader.entry(0, $0).name) }) == ["aten::mm"])
+      // mm asks whether its operands are conjugated, an operation of its own.
+      let names = Set(running.map { reader.string(reader.entry(0, $0).name) })
+      #expect(names.contains("aten::mm") && names.isSubset(of: ["aten::mm", "aten::resolve_conj"]))
       Trace.close()
       #expect(reader.header.closed_ns > after)
     }

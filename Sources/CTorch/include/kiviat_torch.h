@@ -185,6 +185,9 @@ bool ct_min_over(const ct_tensor *a, ct_int dimension, bool keep, ct_tensor **va
 ct_tensor *ct_argmax(const ct_tensor *a, ct_int dimension, bool keep);
 ct_tensor *ct_variance(const ct_tensor *a, const ct_int *dimensions, ct_int count, bool unbiased, bool keep);
 ct_tensor *ct_norm(const ct_tensor *a);
+/// The 2-norm along dimensions.
+ct_tensor *ct_norm_over(const ct_tensor *a, const ct_int *dimensions, ct_int count, bool keep);
+ct_tensor *ct_logsumexp(const ct_tensor *a, ct_int dimension, bool keep);
 ct_tensor *ct_cumsum(const ct_tensor *a, ct_int dimension);
 bool ct_topk(const ct_tensor *a, ct_int k, ct_int dimension, ct_tensor **values, ct_tensor **indices);
 bool ct_sort(const ct_tensor *a, ct_int dimension, bool descending, ct_tensor **values, ct_tensor **indices);
@@ -208,12 +211,28 @@ ct_tensor *ct_cat(ct_tensor *const *tensors, ct_int count, ct_int dimension);
 ct_tensor *ct_stack(ct_tensor *const *tensors, ct_int count, ct_int dimension);
 ct_tensor *ct_flip(const ct_tensor *a, const ct_int *dimensions, ct_int count);
 ct_tensor *ct_pad(const ct_tensor *a, const ct_int *amounts, ct_int count, double value);
+/// Pairs (before, after) from the last dimension on, filled by mirroring.
+ct_tensor *ct_reflection_pad2d(const ct_tensor *a, const ct_int *amounts);
+ct_tensor *ct_repeat(const ct_tensor *a, const ct_int *counts, ct_int rank);
+/// Zeros above the diagonal `diagonal`.
+ct_tensor *ct_tril(const ct_tensor *a, ct_int diagonal);
+/// Places (i64, [n, rank]) of what is not zero.
+ct_tensor *ct_nonzero(const ct_tensor *a);
+/// Draws `count` columns of each row with probabilities in proportion to the row.
+ct_tensor *ct_multinomial(const ct_tensor *a, ct_int count, bool replacement);
+/// [N, C r², H, W] -> [N, C, H r, W r].
+ct_tensor *ct_pixel_shuffle(const ct_tensor *a, ct_int factor);
+ct_tensor *ct_upsample_nearest2d(const ct_tensor *a, ct_int height, ct_int width);
+ct_tensor *ct_upsample_bilinear2d(const ct_tensor *a, ct_int height, ct_int width, bool align_corners);
 
 // MARK: Linear algebra, neural networks. A NULL bias or weight is none.
 
 CT_BINARY(matmul);
 CT_BINARY(mm);
 CT_BINARY(bmm);
+/// bias + a × b for batches of matrices, scaled.
+ct_tensor *ct_baddbmm(
+    const ct_tensor *bias, const ct_tensor *a, const ct_tensor *b, double bias_scale, double product_scale);
 ct_tensor *ct_addmm(const ct_tensor *bias, const ct_tensor *a, const ct_tensor *b);
 ct_tensor *ct_linear(const ct_tensor *a, const ct_tensor *weight, const ct_tensor *bias);
 ct_tensor *ct_conv1d(
@@ -226,12 +245,23 @@ ct_tensor *ct_conv2d(
 ct_tensor *ct_conv_transpose2d(
     const ct_tensor *a, const ct_tensor *weight, const ct_tensor *bias, const ct_int *stride,
     const ct_int *padding, const ct_int *output_padding, ct_int groups, const ct_int *dilation);
+/// Triples are (depth, height, width).
+ct_tensor *ct_conv3d(
+    const ct_tensor *a, const ct_tensor *weight, const ct_tensor *bias, const ct_int *stride,
+    const ct_int *padding, const ct_int *dilation, ct_int groups);
+ct_tensor *ct_conv_transpose3d(
+    const ct_tensor *a, const ct_tensor *weight, const ct_tensor *bias, const ct_int *stride,
+    const ct_int *padding, const ct_int *output_padding, ct_int groups, const ct_int *dilation);
 ct_tensor *ct_batch_norm(
     const ct_tensor *a, const ct_tensor *weight, const ct_tensor *bias, const ct_tensor *running_mean,
     const ct_tensor *running_variance, bool training, double momentum, double epsilon);
 ct_tensor *ct_layer_norm(
     const ct_tensor *a, const ct_int *shape, ct_int rank, const ct_tensor *weight, const ct_tensor *bias,
     double epsilon);
+ct_tensor *ct_group_norm(
+    const ct_tensor *a, ct_int groups, const ct_tensor *weight, const ct_tensor *bias, double epsilon);
+/// Each channel of each sample by its own statistics.
+ct_tensor *ct_instance_norm(const ct_tensor *a, const ct_tensor *weight, const ct_tensor *bias, double epsilon);
 ct_tensor *ct_max_pool2d(
     const ct_tensor *a, const ct_int *kernel, const ct_int *stride, const ct_int *padding, bool ceil_mode);
 ct_tensor *ct_avg_pool2d(
@@ -241,6 +271,9 @@ ct_tensor *ct_dropout(const ct_tensor *a, double probability, bool training);
 /// Drops whole channels.
 ct_tensor *ct_dropout2d(const ct_tensor *a, double probability, bool training);
 ct_tensor *ct_embedding(const ct_tensor *weight, const ct_tensor *indices, ct_int padding_index);
+/// Sums (mode 0), means (1) or maxima (2) of the bags of `indices` that begin at `offsets`.
+ct_tensor *ct_embedding_bag(
+    const ct_tensor *weight, const ct_tensor *indices, const ct_tensor *offsets, int mode);
 ct_tensor *ct_softmax(const ct_tensor *a, ct_int dimension);
 ct_tensor *ct_log_softmax(const ct_tensor *a, ct_int dimension);
 ct_tensor *ct_nll_loss(const ct_tensor *a, const ct_tensor *target, int reduction, ct_int ignored);
@@ -250,9 +283,35 @@ ct_tensor *ct_cross_entropy(
 ct_tensor *ct_bce_with_logits(
     const ct_tensor *a, const ct_tensor *target, const ct_tensor *weight, int reduction);
 ct_tensor *ct_mse_loss(const ct_tensor *a, const ct_tensor *target, int reduction);
+ct_tensor *ct_l1_loss(const ct_tensor *a, const ct_tensor *target, int reduction);
+ct_tensor *ct_smooth_l1_loss(const ct_tensor *a, const ct_tensor *target, int reduction, double beta);
+/// Log probabilities [T, N, C], targets i64 [N, S]; lengths a sample.
+ct_tensor *ct_ctc_loss(
+    const ct_tensor *a, const ct_tensor *targets, const ct_int *input_lengths, const ct_int *target_lengths,
+    ct_int count, ct_int blank, int reduction, bool zero_infinity);
 ct_tensor *ct_affine_grid(const ct_tensor *theta, const ct_int *size, ct_int rank, bool align_corners);
-/// Bilinear, zeros outside.
+/// Bilinear (trilinear in five dimensions), zeros outside.
 ct_tensor *ct_grid_sample(const ct_tensor *a, const ct_tensor *grid, bool align_corners);
+
+// MARK: Recurrent layers. Parameters in PyTorch's order: input and hidden weights, then biases, by layer and direction.
+
+/// `states` are h and c, [layers × directions, N, H]; gives the outputs and both last states.
+bool ct_lstm(
+    const ct_tensor *a, ct_tensor *const *states, ct_tensor *const *parameters, ct_int count, bool has_biases,
+    ct_int layers, double dropout, bool training, bool bidirectional, bool batch_first, ct_tensor **output,
+    ct_tensor **hidden, ct_tensor **cell);
+/// Gives the outputs and the last state.
+bool ct_gru(
+    const ct_tensor *a, const ct_tensor *state, ct_tensor *const *parameters, ct_int count, bool has_biases,
+    ct_int layers, double dropout, bool training, bool bidirectional, bool batch_first, ct_tensor **output,
+    ct_tensor **hidden);
+/// One step: the states are [N, H].
+bool ct_lstm_cell(
+    const ct_tensor *a, ct_tensor *const *states, const ct_tensor *input_weight, const ct_tensor *hidden_weight,
+    const ct_tensor *input_bias, const ct_tensor *hidden_bias, ct_tensor **hidden, ct_tensor **cell);
+ct_tensor *ct_gru_cell(
+    const ct_tensor *a, const ct_tensor *state, const ct_tensor *input_weight, const ct_tensor *hidden_weight,
+    const ct_tensor *input_bias, const ct_tensor *hidden_bias);
 
 // MARK: Optimizer steps: one operation over all parameters, registered with the dispatcher as kiviat::sgd_ …
 // A NULL gradient leaves its parameter alone. States are zeros of the parameter's shape at first.

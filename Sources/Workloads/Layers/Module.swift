@@ -40,6 +40,9 @@ open class Module {
   /// A module without members.
   public init() {}
 
+  /// Parameters whose names are not a property's, such as `weight_ih_l0`.
+  var namedOwnParameters: [(name: String, tensor: Parameter)] { [] }
+
   /// The modules directly inside, in the order of their properties.
   public final var children: [(name: String, module: Module)] { members.modules }
 
@@ -74,6 +77,12 @@ open class Module {
   public final func train(_ isTraining: Bool = true) {
     self.isTraining = isTraining
     for child in children { child.module.train(isTraining) }
+  }
+
+  /// Excludes all parameters here and inside from training: no gradient is computed for them, and optimizers leave
+  /// parameters without gradient alone.
+  public final func freeze() {
+    for parameter in parameters() { parameter.requiresGradient = false }
   }
 
   /// Gives every module inside its path, so that the tracer knows where a kernel was called. For the root, once the
@@ -123,6 +132,7 @@ private struct Members {
       modules = sequential.layers.enumerated().map { (String($0.offset), $0.element) }
       return
     }
+    parameters = module.namedOwnParameters
     // Properties of a superclass come first, as they do in memory.
     var mirrors: [Mirror] = []
     var mirror: Mirror? = Mirror(reflecting: module)
@@ -145,7 +155,8 @@ private struct Members {
       if mirror.displayStyle == .optional, let some = mirror.children.first {
         add(name, some.value)
       } else if mirror.displayStyle == .collection {
-        for (index, element) in mirror.children.enumerated() where element.value is Module {
+        for (index, element) in mirror.children.enumerated() where element.value is Module || element.value is Parameter
+        {
           add("\(name).\(index)", element.value)
         }
       }

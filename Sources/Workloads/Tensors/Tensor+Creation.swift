@@ -8,6 +8,11 @@ extension Tensor {
     self.init(owning: Tensor.valid(ct_from_memory(values, shape, shape.count, ElementType.float32.rawValue)))
   }
 
+  /// Numbers in double precision in row-major order.
+  public convenience init(doubles values: [Double], shape: [Int]) {
+    precondition(values.count == shape.reduce(1, *), "\(values.count) values for shape \(shape)")
+    self.init(owning: Tensor.valid(ct_from_memory(values, shape, shape.count, ElementType.float64.rawValue)))
+  }
   /// i64 values (class numbers, indices) in row-major order. Their number must fit the shape.
   public convenience init(integers values: [Int], shape: [Int]) {
     precondition(values.count == shape.reduce(1, *), "\(values.count) values for shape \(shape)")

@@ -28,6 +28,23 @@ public struct Size2D: Hashable, Sendable, ExpressibleByIntegerLiteral {
   var list: [Int] { [height, width] }
 }
 
+/// A depth, a height and a width, such as a volume's kernel has.
+public struct Size3D: Hashable, Sendable, ExpressibleByIntegerLiteral {
+  /// From slice to slice, along the columns, along the rows.
+  public var depth, height, width: Int
+
+  /// A depth, a height and a width.
+  public init(_ depth: Int, _ height: Int, _ width: Int) {
+    (self.depth, self.height, self.width) = (depth, height, width)
+  }
+  /// A cube.
+  public init(integerLiteral value: Int) { self.init(value, value, value) }
+  /// A cube.
+  public init(_ side: Int) { self.init(side, side, side) }
+
+  var list: [Int] { [depth, height, width] }
+}
+
 extension Tensor {
   /// The product of matrices [n, k] and [k, m], or of batches of them.
   public func matmul(_ other: Tensor) -> Tensor { .checked(ct_matmul(handle, other.handle)) }
@@ -35,6 +52,10 @@ extension Tensor {
   public func mm(_ other: Tensor) -> Tensor { .checked(ct_mm(handle, other.handle)) }
   /// [b, n, k] × [b, k, m] → [b, n, m].
   public func bmm(_ other: Tensor) -> Tensor { .checked(ct_bmm(handle, other.handle)) }
+  /// This times `scale` + the products a × b of batches of matrices times `productScale`.
+  public func baddbmm(_ a: Tensor, _ b: Tensor, scale: Double = 1, productScale: Double = 1) -> Tensor {
+    .checked(ct_baddbmm(handle, a.handle, b.handle, scale, productScale))
+  }
   /// This + a × b.
   public func addmm(_ a: Tensor, _ b: Tensor) -> Tensor { .checked(ct_addmm(handle, a.handle, b.handle)) }
   /// [*, in] × weight [out, in]ᵀ + bias [out] → [*, out].
@@ -62,6 +83,30 @@ extension Tensor {
     .checked(
       ct_conv_transpose2d(
         handle, weight.handle, bias?.handle, stride.list, padding.list, outputPadding.list, groups, dilation.list))
+  }
+  /// [N, in, D, H, W], weight [out, in / groups, kd, kh, kw] → [N, out, D′, H′, W′].
+  public func conv3d(
+    _ weight: Tensor, _ bias: Tensor? = nil, stride: Size3D = 1, padding: Size3D = 0, dilation: Size3D = 1,
+    groups: Int = 1
+  ) -> Tensor {
+    .checked(ct_conv3d(handle, weight.handle, bias?.handle, stride.list, padding.list, dilation.list, groups))
+  }
+  /// [N, in, D, H, W], weight [in, out / groups, kd, kh, kw] → [N, out, D′, H′, W′].
+  public func convTranspose3d(
+    _ weight: Tensor, _ bias: Tensor? = nil, stride: Size3D = 1, padding: Size3D = 0, outputPadding: Size3D = 0,
+    dilation: Size3D = 1, groups: Int = 1
+  ) -> Tensor {
+    .checked(
+      ct_conv_transpose3d(
+        handle, weight.handle, bias?.handle, stride.list, padding.list, outputPadding.list, groups, dilation.list))
+  }
+  /// Normalizes groups of channels of each sample of [N, C, …].
+  public func groupNorm(_ groups: Int, weight: Tensor?, bias: Tensor?, epsilon: Double = 1e-5) -> Tensor {
+    .checked(ct_group_norm(handle, groups, weight?.handle, bias?.handle, epsilon))
+  }
+  /// Normalizes each channel of each sample of [N, C, …] by its own statistics.
+  public func instanceNorm(weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Double = 1e-5) -> Tensor {
+    .checked(ct_instance_norm(handle, weight?.handle, bias?.handle, epsilon))
   }
   /// Normalizes every channel of [N, C, …]: by the batch's statistics when training (and updates the running ones),
   /// else by the running ones.
@@ -107,6 +152,17 @@ extension Tensor {
   public func embedding(_ indices: Tensor, paddingIndex: Int? = nil) -> Tensor {
     .checked(ct_embedding(handle, indices.handle, paddingIndex ?? -1))
   }
+  /// How the rows of a bag become one.
+  public enum BagMode: Int32, Sendable {
+    case sum = 0
+    case mean = 1
+    case max = 2
+  }
+  /// Rows of this table [rows, width], joined by bags: `indices` (i64, [n]) are cut at `offsets` (i64, [bags], the
+  /// first is 0): [bags, width].
+  public func embeddingBag(_ indices: Tensor, offsets: Tensor, mode: BagMode = .sum) -> Tensor {
+    .checked(ct_embedding_bag(handle, indices.handle, offsets.handle, mode.rawValue))
+  }
   /// e^x normalized to a sum of 1 along a dimension.
   public func softmax(_ dimension: Int = -1) -> Tensor { .checked(ct_softmax(handle, dimension)) }
   /// The logarithm of ``softmax(_:)``.
@@ -135,13 +191,39 @@ extension Tensor {
     .checked(ct_mse_loss(handle, target.handle, reduction.rawValue))
   }
 
+  /// The absolute error.
+  public func absoluteError(_ target: Tensor, reduction: Reduction = .mean) -> Tensor {
+    .checked(ct_l1_loss(handle, target.handle, reduction.rawValue))
+  }
+  /// The squared error up to `beta` (÷ 2 `beta`), the absolute error beyond it (− `beta` / 2).
+  public func smoothL1(_ target: Tensor, beta: Double = 1, reduction: Reduction = .mean) -> Tensor {
+    .checked(ct_smooth_l1_loss(handle, target.handle, reduction.rawValue, beta))
+  }
+  /// Connectionist temporal classification (Graves et al. 2006) of log probabilities [T, N, C] to label sequences
+  /// (i64, [N, S], padded).
+  /// - Parameters:
+  ///   - inputLengths: frames of each sample.
+  ///   - targetLengths: labels of each sample.
+  ///   - zeroInfinity: samples whose labels do not fit into their frames count 0, not ∞.
+  public func ctcLoss(
+    _ targets: Tensor, inputLengths: [Int], targetLengths: [Int], blank: Int = 0, reduction: Reduction = .mean,
+    zeroInfinity: Bool = false
+  ) -> Tensor {
+    precondition(inputLengths.count == targetLengths.count, "one length a sample")
+    return .checked(
+      ct_ctc_loss(
+        handle, targets.handle, inputLengths, targetLengths, inputLengths.count, blank, reduction.rawValue,
+        zeroInfinity))
+  }
+
   // MARK: Sampling
 
   /// The sampling grid [N, H, W, 2] of affine maps [N, 2, 3] for images of shape `size` [N, C, H, W].
   public func affineGrid(_ size: [Int], alignCorners: Bool = false) -> Tensor {
     .checked(ct_affine_grid(handle, size, size.count, alignCorners))
   }
-  /// Bilinear samples [N, C, H′, W′] at a grid [N, H′, W′, 2] of places in −1…1, zeros outside.
+  /// Bilinear samples [N, C, H′, W′] at a grid [N, H′, W′, 2] of places in −1…1, zeros outside; of volumes
+  /// [N, C, D, H, W] trilinear ones at a grid [N, D′, H′, W′, 3].
   public func gridSample(_ grid: Tensor, alignCorners: Bool = false) -> Tensor {
     .checked(ct_grid_sample(handle, grid.handle, alignCorners))
   }

@@ -44,6 +44,30 @@ extension Tensor {
   public func padded(_ amounts: [Int], value: Double = 0) -> Tensor {
     .checked(ct_pad(handle, amounts, amounts.count, value))
   }
+  /// Images [N, C, H, W] with their own mirror image around them.
+  public func reflectionPadded(left: Int, right: Int, top: Int, bottom: Int) -> Tensor {
+    .checked(ct_reflection_pad2d(handle, [left, right, top, bottom]))
+  }
+  /// Copies of this one beside each other, so many along each dimension.
+  public func repeated(_ counts: [Int]) -> Tensor { .checked(ct_repeat(handle, counts, counts.count)) }
+  /// Zeros above the `diagonal`-th diagonal of the last two dimensions.
+  public func lowerTriangle(_ diagonal: Int = 0) -> Tensor { .checked(ct_tril(handle, diagonal)) }
+  /// The places (i64, [n, rank]) of all elements that are not zero, in row-major order.
+  public func nonzero() -> Tensor { .checked(ct_nonzero(handle)) }
+  /// Draws `count` columns (i64, [rows, count]) of each row, with probabilities in proportion to the row's values.
+  public func multinomial(_ count: Int = 1, replacement: Bool = true) -> Tensor {
+    .checked(ct_multinomial(handle, count, replacement))
+  }
+  /// [N, C r², H, W] → [N, C, H r, W r]: channels become neighbouring pixels (Shi et al. 2016).
+  public func pixelShuffled(_ factor: Int) -> Tensor { .checked(ct_pixel_shuffle(handle, factor)) }
+  /// Images [N, C, H, W] at another size, each pixel its nearest neighbour's.
+  public func upsampledNearest(_ size: Size2D) -> Tensor {
+    .checked(ct_upsample_nearest2d(handle, size.height, size.width))
+  }
+  /// Images [N, C, H, W] at another size, interpolated.
+  public func upsampledBilinear(_ size: Size2D, alignCorners: Bool = false) -> Tensor {
+    .checked(ct_upsample_bilinear2d(handle, size.height, size.width, alignCorners))
+  }
   /// Tensors one after another along a dimension.
   public static func concatenated(_ tensors: [Tensor], dimension: Int = 0) -> Tensor {
     withHandles(tensors) { checked(ct_cat($0, $1, dimension)) }
@@ -75,6 +99,14 @@ extension Tensor {
   public func min() -> Tensor { .checked(ct_min(handle)) }
   /// √Σx²: shape [].
   public func norm() -> Tensor { .checked(ct_norm(handle)) }
+  /// The 2-norm over dimensions, which go or stay with size 1.
+  public func norm(_ dimensions: [Int], keep: Bool = false) -> Tensor {
+    .checked(ct_norm_over(handle, dimensions, dimensions.count, keep))
+  }
+  /// log Σ eˣ over a dimension, which goes or stays with size 1.
+  public func logSumExp(_ dimension: Int, keep: Bool = false) -> Tensor {
+    .checked(ct_logsumexp(handle, dimension, keep))
+  }
   /// Over dimensions, which go or stay with size 1.
   public func sum(_ dimensions: [Int], keep: Bool = false) -> Tensor {
     .checked(ct_sum_over(handle, dimensions, dimensions.count, keep))

@@ -44,16 +44,43 @@ public struct ScaleInfo: Sendable, Codable {
   public var maximumEpochs: Int
   /// Trainable numbers of the model, where they do not depend on the data.
   public var parameters: Int?
+  /// FLOPs of a forward pass over one sample, by `torch.utils.flop_counter`'s convention (a multiply-accumulate is 2),
+  /// where they do not depend on the data.
+  public var forwardFLOPs: Double?
   /// What trains: `SGD 0.02, Nesterov 0.9, cosine`.
   public var optimizer: String
 
   /// Makes the settings of a scale.
-  public init(target: QualityTarget, batchSize: Int, maximumEpochs: Int, parameters: Int?, optimizer: String) {
+  public init(
+    target: QualityTarget, batchSize: Int, maximumEpochs: Int, parameters: Int?, forwardFLOPs: Double? = nil,
+    optimizer: String
+  ) {
     self.target = target
     self.batchSize = batchSize
     self.maximumEpochs = maximumEpochs
     self.parameters = parameters
+    self.forwardFLOPs = forwardFLOPs
     self.optimizer = optimizer
+  }
+}
+
+/// What the model's authors, or a reference implementation, say of its size: beside it stands what is measured here.
+public struct PublishedSize: Sendable, Codable, Equatable {
+  /// Trainable numbers.
+  public var parameters: Double?
+  /// FLOPs of a forward pass over one sample, a multiply-accumulate counted as 2.
+  public var forwardFLOPs: Double?
+  /// The paper or the implementation.
+  public var source: String
+  /// Why ours differs, where it does by more than 1 %.
+  public var difference: String?
+
+  /// Makes the figures of a source.
+  public init(parameters: Double? = nil, forwardFLOPs: Double? = nil, source: String, difference: String? = nil) {
+    self.parameters = parameters
+    self.forwardFLOPs = forwardFLOPs
+    self.source = source
+    self.difference = difference
   }
 }
 
@@ -75,11 +102,13 @@ public struct BenchmarkInfo: Sendable, Codable {
   public var small: ScaleInfo
   /// Settings of the published architecture.
   public var paper: ScaleInfo
+  /// The published size of the model.
+  public var published: PublishedSize?
 
   /// Makes the facts of a benchmark.
   public init(
     id: String, name: String, task: String, model: String, dataSet: String, dataFormat: String, small: ScaleInfo,
-    paper: ScaleInfo
+    paper: ScaleInfo, published: PublishedSize? = nil
   ) {
     self.id = id
     self.name = name
@@ -89,6 +118,7 @@ public struct BenchmarkInfo: Sendable, Codable {
     self.dataFormat = dataFormat
     self.small = small
     self.paper = paper
+    self.published = published
   }
 
   /// The settings of a scale.
@@ -164,10 +194,9 @@ public struct TrainingStage {
   public var target: QualityTarget
   /// Where training ends when the target is not reached.
   public var maximumEpochs: Int
-  /// Limit of the gradients' joint norm.
-  public var gradientLimit: Double?
-  /// The mean loss over a batch, a scalar. Its backward pass trains.
-  public var loss: (TensorBatch) -> Tensor
+  /// What a step does, and the loss that it reports. ``init(name:model:optimizer:schedule:loader:target:maximumEpochs:gradientLimit:loss:evaluate:)``
+  /// makes the usual one: forward pass, backward pass, update.
+  public var step: (TrainingStep) throws -> Double
   /// The quality on held-out data, without gradients and in evaluation mode. Called after each epoch.
   public var evaluate: () throws -> Double
   /// Called before each epoch, with its number.
@@ -177,11 +206,15 @@ public struct TrainingStage {
   /// What the user must know and has not been told yet, such as images that could not be read. Asked after each epoch.
   public var newWarnings: () -> [String] = { [] }
 
-  /// Makes a stage.
+  /// Makes a stage whose step is more than one loss and one update: adversaries, a controller, self-play.
+  ///
+  /// - Parameters:
+  ///   - model: a module that holds everything trained.
+  ///   - optimizer: the main one of those that `step` uses.
   public init(
     name: String = "", model: Module, optimizer: any Optimizer, schedule: LearningRateSchedule = .constant,
-    loader: DataLoader, target: QualityTarget, maximumEpochs: Int, gradientLimit: Double? = nil,
-    loss: @escaping (TensorBatch) -> Tensor, evaluate: @escaping () throws -> Double
+    loader: DataLoader, target: QualityTarget, maximumEpochs: Int,
+    step: @escaping (TrainingStep) throws -> Double, evaluate: @escaping () throws -> Double
   ) {
     self.name = name
     self.model = model
@@ -190,9 +223,28 @@ public struct TrainingStage {
     self.loader = loader
     self.target = target
     self.maximumEpochs = maximumEpochs
-    self.gradientLimit = gradientLimit
-    self.loss = loss
+    self.step = step
     self.evaluate = evaluate
+  }
+
+  /// Makes a stage that follows the gradient of one loss.
+  ///
+  /// - Parameters:
+  ///   - gradientLimit: of the gradients' joint norm.
+  ///   - loss: the mean loss over a batch, a scalar.
+  public init(
+    name: String = "", model: Module, optimizer: any Optimizer, schedule: LearningRateSchedule = .constant,
+    loader: DataLoader, target: QualityTarget, maximumEpochs: Int, gradientLimit: Double? = nil,
+    loss: @escaping (TensorBatch) -> Tensor, evaluate: @escaping () throws -> Double
+  ) {
+    self.init(
+      name: name, model: model, optimizer: optimizer, schedule: schedule, loader: loader, target: target,
+      maximumEpochs: maximumEpochs,
+      step: { step in
+        let loss = step.forward { loss(step.batch) }
+        step.update(optimizer, by: loss, gradientLimit: gradientLimit)
+        return loss.item
+      }, evaluate: evaluate)
   }
 }
 

@@ -31,6 +31,11 @@ public final class OpCounter2020 {
       let shape = conv.weight.shape
       let perOutput = Double(shape[0] / conv.groups * shape[2] * shape[3])
       return outputs * (perOutput + (conv.bias == nil ? 0 : 1))
+    case let conv as Conv3d: return outputs * perOutput(conv.weight, conv.bias)
+    case let conv as ConvTranspose3d:
+      let shape = conv.weight.shape
+      let perOutput = Double(shape[0] / conv.groups * shape[2...].reduce(1, *))
+      return outputs * (perOutput + (conv.bias == nil ? 0 : 1))
     case let linear as Linear: return outputs * Double(linear.weight.size(1))
     case is BatchNorm2d: return 2 * inputs
     case is LeakyReLU: return inputs

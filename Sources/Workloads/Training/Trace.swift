@@ -52,6 +52,11 @@ public enum Trace {
     /// Traced operations.
     public var operations: Int
 
+    static func + (a: Sums, b: Sums) -> Sums {
+      Sums(
+        counterFLOPs: a.counterFLOPs + b.counterFLOPs, formulaFLOPs: a.formulaFLOPs + b.formulaFLOPs,
+        bytes: a.bytes + b.bytes, operations: a.operations + b.operations)
+    }
     static func - (a: Sums, b: Sums) -> Sums {
       Sums(
         counterFLOPs: a.counterFLOPs - b.counterFLOPs, formulaFLOPs: a.formulaFLOPs - b.formulaFLOPs,

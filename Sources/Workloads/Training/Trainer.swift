@@ -75,7 +75,7 @@ public final class Trainer {
       while let batch = try phase(.data, { try batches.nextBatch()?.tensors() }) {
         let schedule = stage.schedule.factor(
           step: steps - firstStep, stepsPerEpoch: stepsPerEpoch, total: epochs * stepsPerEpoch)
-        let loss = step(stage, batch, rateFactor: schedule)
+        let loss = try step(stage, batch, rateFactor: schedule)
         let now = monotonicNanoseconds()
         outcome.losses.append(loss)
         samples += batch.samples
@@ -122,33 +122,24 @@ public final class Trainer {
     "\(stage.name.isEmpty ? "training" : "training the \(stage.name)"), epoch \(epoch)"
   }
 
-  private func step(_ stage: TrainingStage, _ batch: TensorBatch, rateFactor: Double) -> Double {
-    let baseRate = stage.optimizer.learningRate
+  private func step(_ stage: TrainingStage, _ batch: TensorBatch, rateFactor: Double) throws -> Double {
     // The first step shows what a forward pass and a step compute; reading the sums costs nothing worth telling.
     let isFirst = stageSteps == 0
-    stageSteps += 1
     // By hand nothing is traced but this one step.
     let isOwnTrace = isFirst && !Trace.isOpen && (try? Trace.openPrivately()) != nil
     defer { if isOwnTrace { Trace.close() } }
     let counter = isFirst ? OpCounter2020(stage.model) : nil
     let start = isFirst ? Trace.sums : nil
-    let loss = phase(.forward) { stage.loss(batch) }
+    let step = TrainingStep(batch, number: stageSteps, rateFactor: rateFactor, countsForward: isFirst)
+    stageSteps += 1
+    let loss = try stage.step(step)
     counter?.stop()
-    let forward = isFirst ? Trace.sums : nil
-    phase(.backward) { loss.backward() }
-    phase(.optimizer) {
-      if let limit = stage.gradientLimit { stage.optimizer.clipGradients(limit) }
-      stage.optimizer.learningRate = baseRate * rateFactor
-      stage.optimizer.step()
-      stage.optimizer.learningRate = baseRate
-      stage.optimizer.clearGradients()
-    }
-    if let start, let forward, let counter, Trace.isOpen {
+    if let start, let counter, Trace.isOpen {
       declare(
-        stage.name, samples: batch.samples, forward: forward - start, step: Trace.sums - start,
+        stage.name, samples: batch.samples, forward: step.forwardSums, step: Trace.sums - start,
         opCounter: counter.operations)
     }
-    return loss.item
+    return loss
   }
 
   private func evaluate(_ stage: TrainingStage) throws -> Double {
