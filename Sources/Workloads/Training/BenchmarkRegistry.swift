@@ -4,7 +4,10 @@
 public enum BenchmarkRegistry {
   /// In the order of their ids.
   public static var all: [any Benchmark.Type] {
-    [ImageClassification.self, Recommendation.self, SpatialTransformer.self, LearningToRank.self]
+    [
+      ImageClassification.self, Recommendation.self, SpatialTransformer.self, LearningToRank.self,
+      NeuralArchitectureSearch.self, Advertising.self,
+    ]
   }
 
   /// The benchmark of an id or a name, in any case.
