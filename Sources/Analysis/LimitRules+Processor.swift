@@ -51,7 +51,8 @@ extension LimitRules {
 
   static func memoryBandwidth(_ facts: LimitFacts) -> LimitRule.Finding {
     categories(facts) {
-      $0.bound == .memory && $0.shareOfAttainable >= roofThresholds.near
+      // Above the roof its bytes come from a cache, and memory is not what limits it.
+      $0.bound == .memory && $0.shareOfAttainable >= roofThresholds.near && !$0.isServedFromCache
     } verdict: { found in
       verdict(
         "\(found.names) \(found.isOne ? "is" : "are") limited by memory bandwidth: \(Words.percent(found.attainable)) of the attainable, in "

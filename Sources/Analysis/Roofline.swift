@@ -130,9 +130,27 @@ extension Roofline {
       return .unavailable(why("ceiling.bandwidth.dram"))
     }
     let double = ceilings.first { $0.name == "ceiling.flops.f64" }
+    let roofline = Roofline(kernels, ceilings, compute: compute.value, double: double?.value, memory: memory.value)
+    if let refuted = roofline.refutation { return .unavailable(refuted) }
     return Measured(
-      Roofline(kernels, ceilings, compute: compute.value, double: double?.value, memory: memory.value), .derived,
+      roofline, .derived,
       detail: "FLOPs and bytes by formulas over shapes, time by the clock, ceilings measured on this machine")
+  }
+
+  /// Nothing computes more than the machine can: a category above the arithmetic roof shows that the roof is wrong, and no
+  /// share of it means anything. Points left of the ridge may lie above the memory roof, whose bytes a cache can serve.
+  private var refutation: Unavailable? {
+    let peak = max(peakFlopsPerSecond, ceilings.first { $0.name == "ceiling.flops.f64" }?.value ?? 0)
+    guard
+      let point = categories.first(where: {
+        $0.flopsPerSecond > peak * (1 + Self.ceilingError) && $0.shareOfKernels >= 0.01
+      })
+    else { return nil }
+    return Unavailable(
+      "\(point.name) ran at \(Words.prefixed(point.flopsPerSecond))FLOP/s, above the machine's measured peak of \(Words.prefixed(peak))FLOP/s: either the peak was measured too low, or the kernels use an algorithm with fewer operations than the formula counts (Winograd, FFT)",
+      remedy:
+        "delete ~/.cache/kiviat/ceilings-*.json and profile again on a quiet machine, so that the ceilings are measured anew"
+    )
   }
 
   private static func ceiling(_ quantity: Quantity) -> Ceiling? {

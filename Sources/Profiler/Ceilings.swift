@@ -23,6 +23,8 @@ public struct Ceilings: Hashable, Codable, Sendable {
     public var cpus: Int
     /// The build that measured.
     public var kiviatVersion: String
+    /// How they were measured: 2, since repetitions beside other work are thrown away.
+    public var method = 2
 
     /// The key of a host.
     public init(host: Host, kiviatVersion: String) {
@@ -51,8 +53,11 @@ public struct Ceilings: Hashable, Codable, Sendable {
       key: Key(host: host, kiviatVersion: kiviatVersion))
   }
 
-  /// The ceilings kept for this host, or freshly measured ones, which are then kept unless other work was on the machine:
-  /// what it could do beside that is no ceiling. A cache that isn't written costs two seconds the next time and nothing else.
+  /// Whether nothing stayed unmeasured because of other work.
+  var isComplete: Bool { quantities.allSatisfy { $0.value.value != nil } }
+
+  /// The ceilings kept for this host, or freshly measured ones, which are then kept if other work left room to measure them
+  /// all. A cache that isn't written costs two seconds the next time and nothing else.
   ///
   /// - Parameters:
   ///   - directory: where the cache lives; `nil` for `$XDG_CACHE_HOME/kiviat`, else `~/.cache/kiviat`.
@@ -63,11 +68,8 @@ public struct Ceilings: Hashable, Codable, Sendable {
     let key = Key(host: host, kiviatVersion: kiviatVersion)
     if let kept = load(key, directory: directory) { return kept }
     willMeasure()
-    // Threads that ran or wanted to run in the last minute. It must be asked before we load the machine ourselves.
-    var load = 0.0
-    let isBusy = getloadavg(&load, 1) == 1 && load > Double(host.usableThreads) / 2
     let ceilings = measure(host: host, kiviatVersion: kiviatVersion)
-    if !isBusy { try? ceilings.save(directory: directory) }
+    if ceilings.isComplete { try? ceilings.save(directory: directory) }
     return ceilings
   }
 

@@ -4,7 +4,8 @@ import Glibc
 import ProfileModel
 
 /// Measures the ceilings of the roofline (Williams, Waterman, Patterson, CACM 52(4), 2009). Short repetitions, of which
-/// the best counts: a ceiling is what the machine can do when nothing is in the way.
+/// the best counts: a ceiling is what the machine can do when nothing is in the way. A repetition in which a thread lost its
+/// CPU to other work does not count at all.
 struct CeilingsMeasurement {
   /// CPUs to use, one thread each.
   var cpus: [Int]
@@ -22,11 +23,38 @@ struct CeilingsMeasurement {
     }
   }
 
-  /// Start and end of each repetition on one thread, the units done, and whether every result was right.
-  private struct Timing: Sendable {
-    var spans: [(start: UInt64, end: UInt64)] = []
+  /// Batches of repetitions before we give up waiting for undisturbed ones.
+  var batches = 5
+  /// Undisturbed repetitions that make a ceiling.
+  static let neededRepetitions = 3
+  /// A thread that had its CPU for less of a repetition lost it to other work. Interrupts take less than the rest.
+  static let ownCPUShare = 0.97
+
+  /// The repetitions of one thread.
+  struct Timing: Sendable {
+    struct Span: Sendable {
+      /// Monotonic clock, ns.
+      var start, end: UInt64
+      /// CPU time that the thread got between them, ns.
+      var cpu: UInt64
+    }
+    var spans: [Span] = []
+    /// Units of work done in each repetition.
     var units: UInt64 = 1
+    /// Whether every result was right.
     var isRight = true
+  }
+
+  /// The wall times in ns of the repetitions in which every thread had its CPU for itself: from the first start to the
+  /// last end.
+  static func undisturbed(_ timings: [Timing]) -> [Double] {
+    (0..<(timings.map(\.spans.count).min() ?? 0)).compactMap { repetition in
+      let spans = timings.map { $0.spans[repetition] }
+      guard spans.allSatisfy({ Double($0.cpu) >= ownCPUShare * Double($0.end - $0.start) }),
+        let start = spans.map(\.start).min(), let end = spans.map(\.end).max(), end > start
+      else { return nil }
+      return Double(end - start)
+    }
   }
 
   /// The best of the repetitions, in `work` a second. `body` does one unit of work on one thread; it is repeated until a
@@ -37,17 +65,45 @@ struct CeilingsMeasurement {
     workPerUnit: Double, prepare: @escaping @Sendable (_ worker: Int) -> State,
     body: @escaping @Sendable (borrowing State, _ units: UInt64) -> Bool
   ) -> Measured<Double> {
+    var (rate, undisturbed) = (0.0, 0)
+    for _ in 0..<batches where undisturbed < Self.neededRepetitions {
+      let timings = batch(prepare: prepare, body: body)
+      guard timings.count == cpus.count else {
+        return .unavailable(Unavailable("the system gives no \(cpus.count) threads", remedy: "ulimit -u unlimited"))
+      }
+      guard timings.allSatisfy(\.isRight) else {
+        return .unavailable(Unavailable("the loop gave a wrong result on this machine"))
+      }
+      let times = Self.undisturbed(timings)
+      undisturbed += times.count
+      let work = timings.reduce(0) { $0 + Double($1.units) } * workPerUnit
+      rate = max(rate, times.map { work / $0 * 1e9 }.max() ?? 0)
+    }
+    guard undisturbed >= Self.neededRepetitions else {
+      return .unavailable(
+        Unavailable(
+          "other work took the CPUs while the machine's ceilings were measured, and what is left beside it is no ceiling",
+          remedy: "profile again when the machine is quiet: the ceilings are measured once and kept"))
+    }
+    return Measured(rate, .clock)
+  }
+
+  /// A batch of repetitions on all CPUs at once.
+  private func batch<State: ~Copyable>(
+    prepare: @escaping @Sendable (_ worker: Int) -> State,
+    body: @escaping @Sendable (borrowing State, _ units: UInt64) -> Bool
+  ) -> [Timing] {
     let barrier = SpinBarrier(parties: cpus.count)
     let (repetitions, target) = (repetitions, repetitionNanoseconds)
-    let timings = onEveryCPU(cpus) { worker -> Timing in
+    return onEveryCPU(cpus) { worker -> Timing in
       let state = prepare(worker)
       var timing = Timing()
       // Every thread calibrates for itself while all others do the same, then repeats its own amount of work.
       barrier.wait()
       while true {
-        let start = Clock.monotonic
+        let start = Clock.threadCPU
         timing.isRight = body(state, timing.units) && timing.isRight
-        let elapsed = Clock.monotonic - start
+        let elapsed = Clock.threadCPU - start
         if elapsed >= target / 4 || timing.units > 1 << 50 {
           timing.units = max(1, timing.units * target / max(elapsed, 1))
           break
@@ -56,27 +112,12 @@ struct CeilingsMeasurement {
       }
       for _ in 0..<repetitions {
         barrier.wait()
-        let start = Clock.monotonic
+        let (start, cpu) = (Clock.monotonic, Clock.threadCPU)
         timing.isRight = body(state, timing.units) && timing.isRight
-        timing.spans.append((start, Clock.monotonic))
+        timing.spans.append(Timing.Span(start: start, end: Clock.monotonic, cpu: Clock.threadCPU - cpu))
       }
       return timing
     }
-    guard timings.count == cpus.count else {
-      return .unavailable(Unavailable("the system gives no \(cpus.count) threads", remedy: "ulimit -u unlimited"))
-    }
-    guard timings.allSatisfy(\.isRight) else {
-      return .unavailable(Unavailable("the loop gave a wrong result on this machine"))
-    }
-    // A thread is rated over the time in which all ran: first start to last end.
-    let work = timings.reduce(0) { $0 + Double($1.units) } * workPerUnit
-    let shortest = (0..<repetitions).map { repetition in
-      let start = timings.map { $0.spans[repetition].start }.min() ?? 0
-      let end = timings.map { $0.spans[repetition].end }.max() ?? 0
-      return Double(end - start)
-    }.min()
-    guard let shortest, shortest > 0 else { return .unavailable(Unavailable("the clock did not advance")) }
-    return Measured(work / shortest * 1e9, .clock)
   }
 
   private var threads: String { cpus.count == 1 ? "1 thread" : "\(cpus.count) threads, pinned" }

@@ -52,6 +52,8 @@ final class FileDescriptor {
 enum Clock {
   /// `CLOCK_MONOTONIC`, the clock of every time in a profile.
   static var monotonic: UInt64 { read(CLOCK_MONOTONIC) }
+  /// CPU time of the calling thread.
+  static var threadCPU: UInt64 { read(CLOCK_THREAD_CPUTIME_ID) }
   /// Wall clock since 1970.
   static var realtime: UInt64 { read(CLOCK_REALTIME) }
 

@@ -55,6 +55,18 @@ import Testing
     #expect(roofline.whole?.isServedFromCache == true && isClose(roofline.whole?.shareOfAttainable ?? 0, 1.6))
   }
 
+  /// A machine can't compute more than it can: then the ceiling is wrong, and every share of it too.
+  @Test func aCeilingThatARunExceedsIsRefused() throws {
+    let fast = kernel("mm", .gemm, self: 1_000_000_000, flops: 120e9, bytes: 1e9)
+    let why = try #require(Self.roofline([fast]).unavailable)
+    #expect(why.reason.contains("120 GFLOP/s") && why.reason.contains("100 GFLOP/s") && why.remedy != nil)
+    // Within the ceilings' own error, or in too little time to tell.
+    #expect(Self.roofline([kernel("mm", .gemm, self: 1_000_000_000, flops: 104e9, bytes: 1e9)]).value != nil)
+    let short = kernel("mm", .gemm, self: 1_000_000, flops: 120e6, bytes: 1e6)
+    let long = kernel("add", .elementWise, self: 1_000_000_000, flops: 1e9, bytes: 8e9)
+    #expect(Self.roofline([short, long]).value != nil)
+  }
+
   @Test func withoutCeilings() {
     let kernels = [kernel("mm", self: 1, flops: 1, bytes: 1)]
     #expect(Self.roofline(kernels, host: []).unavailable?.remedy != nil)

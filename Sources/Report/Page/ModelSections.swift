@@ -18,7 +18,9 @@ extension ReportBuilder {
         color: point.category.map { .category($0) } ?? .unknown, label: point.name, intensity: point.intensity,
         flopsPerSecond: point.flopsPerSecond, share: point.shareOfKernels,
         details: [
-          "\(NumberFormat.percent(point.shareOfAttainable)) of the attainable",
+          point.isServedFromCache
+            ? "above the memory roof: served from a cache"
+            : "\(NumberFormat.percent(point.shareOfAttainable)) of the attainable",
           "limited by \(point.bound == .memory ? "memory bandwidth" : "arithmetic")",
         ])
     }
@@ -98,7 +100,7 @@ extension ReportBuilder {
           .duration(point.nanoseconds), .share(point.shareOfKernels), .number(point.flops, unit: "FLOP"),
           .number(point.bytes, unit: "B"), .number(point.intensity, unit: "1"),
           .number(point.flopsPerSecond, unit: "FLOP/s"), .number(point.bytesPerSecond, unit: "B/s"),
-          .share(point.shareOfAttainable, bar: false),
+          point.isServedFromCache ? Table.Cell("above it") : .share(point.shareOfAttainable, bar: false),
           Table.Cell(
             (point.bound == .memory ? "memory" : "arithmetic") + (point.isServedFromCache ? ", served from cache" : "")),
         ]
