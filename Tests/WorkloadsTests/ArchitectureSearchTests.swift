@@ -75,23 +75,13 @@ extension Computing {
         return Trace.sums - start
       }
       let chain = CellGraph(activations: [.tanh, .identity, .identity, .relu], predecessors: [0, 1, 2])
-      try Trace.openPrivately()
-      let x = Tensor.random([10, 10])
-      for (name, count, operation) in [
-        ("sum", 100.0, { x + x }), ("factor", 100, { x * 0.5 }), ("sigmoid", 400, { x.sigmoid() }),
-        ("tanh", 100, { x.tanh() }), ("relu", 100, { x.relu() }), ("complement", 100, { 1 - x }),
-      ] as [(String, Double, () -> Tensor)] {
-        let start = Trace.sums
-        _ = operation()
-        #expect((Trace.sums - start).formulaFLOPs == count, "\(name)")
-      }
-      Trace.close()
-      let (a, b) = (try flops(graph), try flops(chain))
+      let costly = CellGraph(activations: [.sigmoid, .relu, .sigmoid, .tanh], predecessors: [0, 1, 2])
+      let (a, b) = (try flops(costly), try flops(chain))
       let (own, other) = (
-        graph.forwardFLOPs(hidden: 8, vocabulary: 20), chain.forwardFLOPs(hidden: 8, vocabulary: 20)
+        costly.forwardFLOPs(hidden: 8, vocabulary: 20), chain.forwardFLOPs(hidden: 8, vocabulary: 20)
       )
       #expect(a.counterFLOPs == Double(6 * own.products) && b.counterFLOPs == a.counterFLOPs)
-      #expect(own.elementwise > other.elementwise)
+      #expect(own.elementwise - other.elementwise == 8 * (10 - 2))
       #expect(a.formulaFLOPs - b.formulaFLOPs == Double(6 * (own.elementwise - other.elementwise)))
     }
 

@@ -6,7 +6,7 @@ public enum BenchmarkRegistry {
   public static var all: [any Benchmark.Type] {
     [
       ImageClassification.self, Recommendation.self, SpatialTransformer.self, LearningToRank.self,
-      NeuralArchitectureSearch.self, Advertising.self,
+      NeuralArchitectureSearch.self, Advertising.self, ReinforcementLearning.self,
     ]
   }
 
