@@ -74,6 +74,22 @@ extension Computing {
         ])
     }
 
+    @Test func learnsGivenPositions() {
+      Torch.seed(1)
+      let network = PolicyValueNetwork(.small, planes: 3, side: 3, moves: 9)
+      let optimizer = SGD(network.parameters(), learningRate: 0.02, momentum: 0.9)
+      let visits = (StageCheck.wave([16, 9], 0.25) * 4).softmax(1)
+      let results = StageCheck.wave([16], 2).sign()
+      let losses = (0..<30).map { _ in
+        let loss = network.loss(StageCheck.wave([16, 3, 3, 3], 0.5), visits: visits, results: results, valueWeight: 1)
+        loss.backward()
+        optimizer.step()
+        optimizer.clearGradients()
+        return loss.item
+      }
+      #expect(losses[29] < 0.75 * losses[0], "\(losses[0]) to \(losses[29])")
+    }
+
     @Test func playsWithItselfAndLearns() throws {
       Torch.seed(1)
       let benchmark = try ReinforcementLearning(configuration(.small, batch: 128))
@@ -86,7 +102,8 @@ extension Computing {
       for epoch in 0..<2 {
         losses += try StageCheck.train(stage, steps: 30, epoch: epoch, firstStep: losses.count)
       }
-      #expect(losses.allSatisfy(\.isFinite) && losses.suffix(10).reduce(0, +) < losses.prefix(10).reduce(0, +) - 1)
+      // The loss need not fall: the search's visits, which are to be predicted, become more decided.
+      #expect(losses.allSatisfy(\.isFinite))
       let after = try StageCheck.evaluate(stage)
       #expect(after > before + 0.08 && after <= 1, "\(before) to \(after)")
       #expect(stage.measures()[0].value >= 32)

@@ -214,7 +214,8 @@ public final class ReinforcementLearning: Benchmark {
       step: { step in
         phase(.data) {
           player.bootstrap(atLeast: batchSize)
-          if step.number % stepsPerMove == 0 { player.playMove() }
+          // The first step learns from the first games alone, so that what it computes is what learning costs.
+          if step.number > 0, step.number % stepsPerMove == 0 { player.playMove() }
         }
         let batch = player.batch(step.batch.inputs[0].integers())
         let loss = step.forward {
