@@ -114,8 +114,9 @@ if let torch = LibTorch.find() {
     .systemLibrary(name: "CTurboJPEG", providers: [.apt(["libturbojpeg0-dev"])]),
     .systemLibrary(name: "CPNG", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CExpat", providers: [.apt(["libexpat1-dev"])]),
     .target(
-      name: "Workloads", dependencies: ["CTorch", "WorkloadLog", "CTurboJPEG", "CPNG", "CZlib"],
+      name: "Workloads", dependencies: ["CTorch", "WorkloadLog", "CTurboJPEG", "CPNG", "CZlib", "CExpat"],
       swiftSettings: swift),
     .executableTarget(
       name: "kiviat-workload",

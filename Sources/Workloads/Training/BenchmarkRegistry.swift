@@ -5,8 +5,16 @@ public enum BenchmarkRegistry {
   /// In the order of their ids.
   public static var all: [any Benchmark.Type] {
     [
-      ImageClassification.self, Recommendation.self, SpatialTransformer.self, LearningToRank.self,
-      NeuralArchitectureSearch.self, Advertising.self, ReinforcementLearning.self,
+ImageClassification.self,
+      ObjectDetection.self,
+      Recommendation.self,
+      SpatialTransformer.self,
+      LearningToRank.self,
+      NeuralArchitectureSearch.self,
+      Advertising.self,
+      ReinforcementLearning.self,
+      ObjectDetectionHeavy.self,
+      ObjectDetectionLight.self,
     ]
   }
 
