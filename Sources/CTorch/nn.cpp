@@ -135,8 +135,9 @@ CT_OP(
     instance_norm, (const ct_tensor *a, const ct_tensor *weight, const ct_tensor *bias, double epsilon),
     at::instance_norm(T(a), maybe(weight), maybe(bias), {}, {}, true, 0.1, epsilon, false))
 CT_OP(
-    embedding_bag, (const ct_tensor *weight, const ct_tensor *indices, const ct_tensor *offsets, int mode),
-    std::get<0>(at::embedding_bag(T(weight), T(indices), T(offsets), false, mode)))
+    embedding_bag,
+    (const ct_tensor *weight, const ct_tensor *indices, const ct_tensor *offsets, int mode, bool sparse),
+    std::get<0>(at::embedding_bag(T(weight), T(indices), T(offsets), false, mode, sparse)))
 CT_OP(l1_loss, (const ct_tensor *a, const ct_tensor *target, int reduction), at::l1_loss(T(a), T(target), reduction))
 CT_OP(
     smooth_l1_loss, (const ct_tensor *a, const ct_tensor *target, int reduction, double beta),

@@ -104,6 +104,22 @@ void sgd(
   }
 }
 
+/// Rows of a table that a batch named follow their gradients; a row named twice follows both.
+void sparse_sgd(const at::Tensor &parameter, const at::Tensor &rows, const at::Tensor &values, double rate) {
+  TORCH_CHECK(
+      parameter.scalar_type() == at::kFloat && parameter.is_contiguous() && parameter.dim() == 2 &&
+          values.scalar_type() == at::kFloat && values.is_contiguous() && values.dim() == 2 &&
+          values.size(1) == parameter.size(1) && rows.numel() == values.size(0) && rows.is_contiguous(),
+      "sparse gradients need a dense f32 table and a row of values for each row");
+  auto table = parameter.data_ptr<float>();
+  auto place = rows.data_ptr<int64_t>();
+  auto value = values.data_ptr<float>();
+  int64_t width = parameter.size(1);
+  for (int64_t i = 0, n = rows.numel(); i < n; i++) {
+    sgd_plain_loop(table + place[i] * width, value + i * width, width, float(rate), 0);
+  }
+}
+
 void adam(
     at::TensorList parameters, at::TensorList gradients, at::TensorList means, at::TensorList squares, int64_t step,
     double rate, double beta1, double beta2, double epsilon, double decay, bool decoupled) {
@@ -154,6 +170,7 @@ TORCH_LIBRARY(kiviat, library) {
   library.def(
       "sgd_(Tensor(a!)[] parameters, Tensor[] gradients, Tensor(b!)[] velocities, float rate, float momentum, "
       "float undamped, float decay, bool nesterov) -> ()");
+  library.def("sparse_sgd_(Tensor(a!) parameter, Tensor rows, Tensor values, float rate) -> ()");
   library.def(
       "adam_(Tensor(a!)[] parameters, Tensor[] gradients, Tensor(b!)[] means, Tensor(c!)[] squares, int step, "
       "float rate, float beta1, float beta2, float epsilon, float decay, bool decoupled) -> ()");
@@ -165,6 +182,7 @@ TORCH_LIBRARY(kiviat, library) {
 
 TORCH_LIBRARY_IMPL(kiviat, CPU, library) {
   library.impl("sgd_", sgd);
+  library.impl("sparse_sgd_", sparse_sgd);
   library.impl("adam_", adam);
   library.impl("rmsprop_", rmsprop);
   library.impl("clip_", clip);
@@ -205,6 +223,16 @@ bool ct_sgd_step(
     double dampening, double weight_decay, bool nesterov, bool is_first) {
   return done([&] {
     Live live(parameters, velocities, nullptr, count);
+    for (size_t i = live.gradients.size(); i-- > 0;) {
+      const at::Tensor gradient = live.gradients[i];
+      if (!gradient.is_sparse()) continue;
+      // A velocity or a decay would change all rows.
+      TORCH_CHECK(!velocities && weight_decay == 0, "SGD of sparse gradients has no momentum and no weight decay");
+      call<decltype(sparse_sgd)>(
+          "kiviat::sparse_sgd_", live.parameters[i], gradient._indices().select(0, 0), gradient._values(), rate);
+      live.parameters.erase(live.parameters.begin() + std::ptrdiff_t(i));
+      live.gradients.erase(live.gradients.begin() + std::ptrdiff_t(i));
+    }
     if (live.parameters.empty()) return;
     // The first velocity is the gradient itself, whatever the dampening.
     call<decltype(sgd)>(

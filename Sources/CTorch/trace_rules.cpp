@@ -37,6 +37,8 @@ enum class Kind {
   scattering,
   embedding,
   embedding_backward,
+  /// Rows are read, and summed by bags.
+  embedding_bag,
   /// Sorted values and i64 places, of the first tensor's size or, with k, its part.
   sort,
   mm,
@@ -64,6 +66,8 @@ enum class Kind {
   roi_align,
   nms,
   sgd,
+  /// Rows of a table follow the rows of a gradient.
+  sparse_sgd,
   adam,
   rmsprop,
   clip,
@@ -158,6 +162,7 @@ const std::unordered_map<std::string, Rule> &rules() {
         {"aten::scatter_add", "aten::scatter_add_", "aten::index_add_", "aten::index_put_", "aten::_index_put_impl_",
          "aten::scatter", "aten::scatter_", "aten::index_copy_"});
     add(simple(Kind::embedding), {"aten::embedding"});
+    add(simple(Kind::embedding_bag), {"aten::_embedding_bag", "aten::_embedding_bag_forward_only"});
     add(simple(Kind::embedding_backward), {"aten::embedding_dense_backward"});
     add(simple(Kind::sort), {"aten::sort", "aten::topk", "aten::argsort", "aten::kthvalue"});
     add(simple(Kind::mm, 0), {"aten::mm", "aten::bmm", "aten::_scaled_mm"});
@@ -199,6 +204,7 @@ const std::unordered_map<std::string, Rule> &rules() {
     add(simple(Kind::roi_align, 6), {"kiviat::roi_align_backward"});
     add(simple(Kind::nms), {"kiviat::nms"});
     add(simple(Kind::sgd), {"kiviat::sgd_"});
+    add(simple(Kind::sparse_sgd), {"kiviat::sparse_sgd_"});
     add(simple(Kind::adam), {"kiviat::adam_"});
     add(simple(Kind::rmsprop), {"kiviat::rmsprop_"});
     add(simple(Kind::clip), {"kiviat::clip_"});
@@ -391,6 +397,7 @@ bool works_itself(Kind kind) {
   switch (kind) {
     case Kind::scattering:
     case Kind::embedding_backward:
+    case Kind::embedding_bag:
     case Kind::sort:
     case Kind::batch_norm:
     case Kind::batch_norm_backward:
@@ -406,6 +413,7 @@ bool works_itself(Kind kind) {
     case Kind::roi_align:
     case Kind::nms:
     case Kind::sgd:
+    case Kind::sparse_sgd:
     case Kind::adam:
     case Kind::rmsprop:
     case Kind::clip:
@@ -465,6 +473,14 @@ Cost formula_cost(const Rule *rule, Inputs inputs, bool has_out) {
       if (tensors.all.size() < 2 || first.dim() != 2) return {};
       return formula(
           0, bytes_of(*tensors.all[1]) + 2 * double(tensors.all[1]->numel()) * double(first.size(1)) * size);
+    }
+    case Kind::embedding_bag: {
+      if (tensors.all.size() < 3 || first.dim() != 2) return {};
+      const at::Tensor &rows = *tensors.all[1], &bags = *tensors.all[2];
+      // A bag of k rows takes k - 1 additions of a row.
+      double width = double(first.size(1)), read = double(rows.numel()), written = double(bags.numel());
+      return formula(
+          std::max(read - written, 0.0) * width, bytes_of(rows) + bytes_of(bags) + (read + written) * width * size);
     }
     case Kind::embedding_backward:
       // Reads the gradient, adds it into rows that it reads and writes.
@@ -605,6 +621,12 @@ Cost formula_cost(const Rule *rule, Inputs inputs, bool has_out) {
       double count = list_count(inputs[0]);
       bool momentum = list_count(inputs[2]) > 0, nesterov = flag(inputs, 7);
       return formula(count * (momentum ? (nesterov ? 9 : 7) : 4), count * 4 * (momentum ? 5 : 3));
+    }
+    case Kind::sparse_sgd: {
+      if (tensors.all.size() < 3) return {};
+      const at::Tensor &rows = *tensors.all[1], &values = *tensors.all[2];
+      // As SGD of the dense table: the gradient and the weight are read, the weight is written.
+      return formula(4 * double(values.numel()), bytes_of(rows) + 3 * bytes_of(values));
     }
     case Kind::adam: {
       double count = list_count(inputs[0]);

@@ -280,8 +280,9 @@ bool ct_attention(
     ct_tensor **output, ct_tensor **weights);
 ct_tensor *ct_embedding(const ct_tensor *weight, const ct_tensor *indices, ct_int padding_index);
 /// Sums (mode 0), means (1) or maxima (2) of the bags of `indices` that begin at `offsets`.
+/// A sparse gradient holds only the rows that were named.
 ct_tensor *ct_embedding_bag(
-    const ct_tensor *weight, const ct_tensor *indices, const ct_tensor *offsets, int mode);
+    const ct_tensor *weight, const ct_tensor *indices, const ct_tensor *offsets, int mode, bool sparse);
 ct_tensor *ct_softmax(const ct_tensor *a, ct_int dimension);
 ct_tensor *ct_log_softmax(const ct_tensor *a, ct_int dimension);
 ct_tensor *ct_nll_loss(const ct_tensor *a, const ct_tensor *target, int reduction, ct_int ignored);

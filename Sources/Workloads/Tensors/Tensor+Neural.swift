@@ -176,8 +176,13 @@ extension Tensor {
   }
   /// Rows of this table [rows, width], joined by bags: `indices` (i64, [n]) are cut at `offsets` (i64, [bags], the
   /// first is 0): [bags, width].
-  public func embeddingBag(_ indices: Tensor, offsets: Tensor, mode: BagMode = .sum) -> Tensor {
-    .checked(ct_embedding_bag(handle, indices.handle, offsets.handle, mode.rawValue))
+  ///
+  /// With `isSparse` the table's gradient has only the rows that were named, which plain ``SGD`` can follow; for sums
+  /// and means.
+  public func embeddingBag(
+    _ indices: Tensor, offsets: Tensor, mode: BagMode = .sum, isSparse: Bool = false
+  ) -> Tensor {
+    .checked(ct_embedding_bag(handle, indices.handle, offsets.handle, mode.rawValue, isSparse))
   }
   /// e^x normalized to a sum of 1 along a dimension.
   public func softmax(_ dimension: Int = -1) -> Tensor { .checked(ct_softmax(handle, dimension)) }

@@ -21,9 +21,12 @@ public enum BenchmarkRegistry {
       TextSummarization.self,
       SpatialTransformer.self,
       LearningToRank.self,
+      NeuralArchitectureSearch.self,
+      Advertising.self,
       NaturalLanguageProcessing.self,
       RecurrentTranslation.self,
       ObjectDetectionHeavy.self,
+      ReinforcementLearning.self,
       ObjectDetectionLight.self,
       NonrecurrentTranslation.self,
     ]
