@@ -120,15 +120,3 @@ struct GoRecords: Dataset {
     position.play(move.place)
   }
 }
-
-extension Array {
-  /// The first index whose element meets a condition that all after it meet too.
-  fileprivate func partitioningIndex(where isAfter: (Element) -> Bool) -> Int {
-    var (low, high) = (0, count)
-    while low < high {
-      let middle = (low + high) / 2
-      if isAfter(self[middle]) { high = middle } else { low = middle + 1 }
-    }
-    return low
-  }
-}
