@@ -140,7 +140,7 @@ public final class SpeechRecognition: Benchmark {
     dataFormat: "train-*/SPEAKER/CHAPTER/*.flac (or 16-bit .wav) with SPEAKER-CHAPTER.trans.txt, and dev-clean (or "
       + "test-clean) alike; 16 kHz, one channel",
     small: ScaleInfo(
-      target: QualityTarget(metric: "WER", value: 0.15, isHigherBetter: false), batchSize: 24, maximumEpochs: 20,
+      target: QualityTarget(metric: "WER", value: 0.1, isHigherBetter: false), batchSize: 24, maximumEpochs: 30,
       parameters: 98_008, optimizer: "Adam 0.002, gradients to norm 400"),
     paper: ScaleInfo(
       target: QualityTarget(metric: "WER", value: 0.0533, isHigherBetter: false), batchSize: 20, maximumEpochs: 70,
@@ -169,7 +169,7 @@ public final class SpeechRecognition: Benchmark {
       validation = try LibriSpeech(directory: directory, split: .validation, sampleRate: 16_000)
     } else {
       let kind = isSmall ? SyntheticSpeech.Kind.small : .librispeech
-      train = SyntheticSpeech(kind, count: isSmall ? 800 : 2000, seed: 1)
+      train = SyntheticSpeech(kind, count: isSmall ? 600 : 2000, seed: 1)
       validation = SyntheticSpeech(kind, count: isSmall ? 150 : 200, seed: 2)
     }
     dataDescription = "\(train.origin) (\(train.count) for training, \(validation.count) for validation)"

@@ -162,7 +162,7 @@ public final class TextSummarization: Benchmark {
     dataFormat: "train.article.txt with train.title.txt, valid.article.filter.txt with valid.title.filter.txt (one "
       + "sentence a line), and vocab (lines \"word count\"; made from the training files when missing)",
     small: ScaleInfo(
-      target: QualityTarget(metric: "ROUGE-L", value: 90), batchSize: 32, maximumEpochs: 20, parameters: 100_503,
+      target: QualityTarget(metric: "ROUGE-L", value: 86), batchSize: 32, maximumEpochs: 25, parameters: 100_503,
       optimizer: "Adam 0.002, gradients to norm 2"),
     paper: ScaleInfo(
       target: QualityTarget(metric: "ROUGE-L", value: 41), batchSize: 200, maximumEpochs: 12, parameters: 48_234_833,
@@ -184,7 +184,7 @@ public final class TextSummarization: Benchmark {
     var evaluated: Int
 
     static let paper = Settings(likelihoodTarget: 40.48, rate: 1e-3, rewardRate: 1e-4, limit: 15, evaluated: 2000)
-    static let small = Settings(likelihoodTarget: 82, rate: 2e-3, rewardRate: 1e-3, limit: 8, evaluated: 300)
+    static let small = Settings(likelihoodTarget: 80, rate: 2e-3, rewardRate: 1e-3, limit: 8, evaluated: 300)
   }
 
   /// How much the likelihood counts beside the reward.

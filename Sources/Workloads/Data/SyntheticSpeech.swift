@@ -20,7 +20,7 @@ struct SyntheticSpeech: SpeechSource {
 
     /// Short utterances at 8 kHz: half a second on average.
     static let small = Kind(
-      sampleRate: 8000, letterCount: 12, pitch: (400, 150), words: 1...3, seconds: 0...0, noise: 0.3)
+      sampleRate: 8000, letterCount: 12, pitch: (400, 150), words: 1...3, seconds: 0...0, noise: 0.35)
     /// As long as LibriSpeech's, which last 12 seconds on average.
     static let librispeech = Kind(
       sampleRate: 16_000, letterCount: 26, pitch: (300, 120), words: 1...1, seconds: 8...15, noise: 0.1)
