@@ -101,6 +101,39 @@ def fingerprint(data):
     return value
 
 
+def scene(seed, index, width, height):
+    """SyntheticScenes: one to three discs, rectangles and triangles; its objects and its pixels."""
+    random = Random(seed, 2, index)
+    side = float(min(width, height))
+    objects = []
+    wanted = 1 + random.below(3)
+    for _ in range(20):
+        if len(objects) == wanted:
+            break
+        kind = random.below(3)
+        w = int(side * random.uniform(0.1875, 0.46875))
+        h = w if kind == 0 else int(side * random.uniform(0.1875, 0.46875))
+        x, y = random.below(width - w + 1), random.below(height - h + 1)
+        light = random.uniform(0.5, 0.9)
+        colour = [light + random.uniform(-0.08, 0.08) for _ in range(3)]
+        if all(x > a + c or a > x + w or y > b + d or b > y + h for _, a, b, c, d, _ in objects):
+            objects.append((kind, x, y, w, h, colour))
+    grey = random.uniform(0.1, 0.3)
+    pixels = []
+    for row in range(height):
+        for column in range(width):
+            shade = [grey] * 3
+            for kind, x, y, w, h, colour in objects:
+                if not (x <= column < x + w and y <= row < y + h):
+                    continue
+                u, v = (column - x + 0.5) * 2 / w - 1, (row - y + 0.5) * 2 / h - 1
+                if [u * u + v * v <= 1, True, abs(u) <= (v + 1) / 2][kind]:
+                    shade = colour
+                    break
+            pixels += [byte(value + 0.08 * random.normal()) for value in shade]
+    return objects, pixels
+
+
 def inside(label, u, v):
     square = u * u + v * v
     if not square < 1:
@@ -252,3 +285,6 @@ print("50 glyphs, then their labels, seed 7:", fingerprint([p for g in glyphs fo
 print("feedback, low and high byte of each item, seed 7:",
       fingerprint(b for item in feedback(7) for b in (item & 255, item >> 8)))
 print("sequences, training then test, seed 7:", fingerprint(sequences(7)))
+scenes = [scene(1, i, 64, 64) for i in range(5)]
+print("5 scenes of 64x64 pixels with classes, places and sides of their objects, seed 1:", fingerprint(
+    v for objects, pixels in scenes for v in pixels + [n for o in objects for n in (o[0] + 1, *o[1:5])]))

@@ -56,6 +56,9 @@ enum class Kind {
   pool_backward,
   grid_sampler,
   grid_sampler_backward,
+  /// Samples of the first tensor for every value of the result; how many a value says the input `factor`.
+  roi_align,
+  nms,
   sgd,
   adam,
   rmsprop,
@@ -182,6 +185,9 @@ const std::unordered_map<std::string, Rule> &rules() {
     add(simple(Kind::grid_sampler), {"aten::grid_sampler_2d", "aten::_grid_sampler_2d_cpu_fallback",
                                       "aten::grid_sampler_3d"});
     add(simple(Kind::grid_sampler_backward), {"aten::grid_sampler_2d_backward", "aten::grid_sampler_3d_backward"});
+    add(simple(Kind::roi_align, 5), {"kiviat::roi_align"});
+    add(simple(Kind::roi_align, 6), {"kiviat::roi_align_backward"});
+    add(simple(Kind::nms), {"kiviat::nms"});
     add(simple(Kind::sgd), {"kiviat::sgd_"});
     add(simple(Kind::adam), {"kiviat::adam_"});
     add(simple(Kind::rmsprop), {"kiviat::rmsprop_"});
@@ -357,6 +363,7 @@ bool parameters_matter(const Rule *rule) {
     case Kind::avg_pool:
     case Kind::reduction:
     case Kind::sort:
+    case Kind::roi_align:
       return true;
     default:
       return false;
@@ -380,6 +387,8 @@ bool works_itself(Kind kind) {
     case Kind::pool_backward:
     case Kind::grid_sampler:
     case Kind::grid_sampler_backward:
+    case Kind::roi_align:
+    case Kind::nms:
     case Kind::sgd:
     case Kind::adam:
     case Kind::rmsprop:
@@ -535,6 +544,26 @@ Cost formula_cost(const Rule *rule, Inputs inputs, bool has_out) {
       double result = backward ? bytes_of(image) + bytes_of(grid) : values * size;
       return formula(backward ? 2 * forward : forward, in + result);
     }
+    case Kind::roi_align: {
+      auto sampling = size_t(rule->factor);
+      if (tensors.all.size() < 2 || inputs.size() <= sampling || !inputs[sampling].isInt()) return {};
+      // Four products and sums a sample. The gradient runs the same way back and writes the features' size.
+      double samples = double(inputs[sampling].toInt()) * double(inputs[sampling].toInt());
+      bool backward = sampling == 6;
+      double values = n, other = 0;
+      if (backward) {
+        other = 1;
+        for (const IValue &length : inputs[2].toListRef()) other *= double(length.toInt());
+      } else {
+        if (first.dim() != 4) return {};
+        values = double(tensors.all[1]->size(0) * first.size(1) * inputs[3].toInt() * inputs[4].toInt());
+        other = values;
+      }
+      return formula(8 * samples * values, in + other * size);
+    }
+    case Kind::nms:
+      // How many pairs are compared depends on the boxes.
+      return {0, KIVIAT_FLOPS_NONE, in, true};
     case Kind::sgd: {
       double count = list_count(inputs[0]);
       bool momentum = list_count(inputs[2]) > 0, nesterov = flag(inputs, 7);

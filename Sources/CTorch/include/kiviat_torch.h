@@ -293,6 +293,18 @@ ct_tensor *ct_affine_grid(const ct_tensor *theta, const ct_int *size, ct_int ran
 /// Bilinear (trilinear in five dimensions), zeros outside.
 ct_tensor *ct_grid_sample(const ct_tensor *a, const ct_tensor *grid, bool align_corners);
 
+// MARK: Detection, registered with the dispatcher as kiviat::roi_align … Boxes are x1, y1, x2, y2.
+
+/// Features [N, C, H, W] under regions [K, 5] (image, box in the image's pixels) → [K, C, height, width]: the mean of
+/// `sampling`² bilinear samples a bin. `scale` is from image to features; `aligned` puts values at pixels' centres.
+ct_tensor *ct_roi_align(
+    const ct_tensor *a, const ct_tensor *regions, double scale, ct_int height, ct_int width, ct_int sampling,
+    bool aligned);
+/// Indices of the boxes [N, 4] that no better one of their group overlaps by an IoU above `threshold`, best first; at
+/// most `limit` if that is positive. Without groups all boxes are of one.
+ct_tensor *ct_nms(
+    const ct_tensor *boxes, const ct_tensor *scores, const ct_tensor *groups, double threshold, ct_int limit);
+
 // MARK: Recurrent layers. Parameters in PyTorch's order: input and hidden weights, then biases, by layer and direction.
 
 /// `states` are h and c, [layers × directions, N, H]; gives the outputs and both last states.

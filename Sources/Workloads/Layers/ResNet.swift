@@ -8,10 +8,14 @@ struct ResidualNormalization: Sendable {
   /// The initial scale behind the last convolution of a block. Frozen layers can't shrink what the blocks add up, so
   /// a network of L blocks that starts without a classifier's weights needs about 1/√L to keep its numbers small.
   var lastScale = 1.0
+  /// The initial scale behind the stem's convolution: 1/64 brings pixels of ±128 to about one, as a classifier's
+  /// statistics would.
+  var stemScale = 1.0
 
-  func callAsFunction(_ channels: Int, isLast: Bool = false) -> BatchNorm2d {
+  /// A layer whose initial scale is not 1.
+  func callAsFunction(_ channels: Int, scale: Double = 1) -> BatchNorm2d {
     let layer = BatchNorm2d(channels, isFrozen: isFrozen)
-    if isLast, lastScale != 1 { layer.weight.detached().fill(lastScale) }
+    if scale != 1 { layer.weight.detached().fill(scale) }
     return layer
   }
 }
@@ -35,7 +39,7 @@ final class BasicBlock: Module, Layer {
     conv1 = Conv2d(inputs, planes, kernel: 3, stride: Size2D(stride), padding: 1, bias: false)
     bn1 = norm(planes)
     conv2 = Conv2d(planes, planes, kernel: 3, padding: 1, bias: false)
-    bn2 = norm(planes, isLast: true)
+    bn2 = norm(planes, scale: norm.lastScale)
     downsample = projection(inputs, planes, stride, norm)
   }
 
@@ -66,7 +70,7 @@ final class Bottleneck: Module, Layer {
       planes, planes, kernel: 3, stride: Size2D(stridesFirst ? 1 : stride), padding: 1, bias: false)
     bn2 = norm(planes)
     conv3 = Conv2d(planes, outputs, kernel: 1, bias: false)
-    bn3 = norm(outputs, isLast: true)
+    bn3 = norm(outputs, scale: norm.lastScale)
     downsample = projection(inputs, outputs, stride, norm)
   }
 
@@ -156,7 +160,7 @@ final class ResNet: Module, Layer {
           MaxPool2d(3, stride: 2, ceilMode: true)
         }
     }
-    bn1 = norm(width)
+    bn1 = norm(width, scale: norm.stemScale)
     func stage(_ number: Int) -> Sequential {
       let planes = width << (number - 1)
       var channels = shape.channels(of: number - 1)

@@ -5,8 +5,9 @@ public enum BenchmarkRegistry {
   /// In the order of their ids.
   public static var all: [any Benchmark.Type] {
     [
-      ImageClassification.self, Recommendation.self, VideoPrediction.self, ImageCompression.self,
-      ObjectReconstruction.self, SpatialTransformer.self, LearningToRank.self,
+      ImageClassification.self, ObjectDetection.self, Recommendation.self, VideoPrediction.self,
+      ImageCompression.self, ObjectReconstruction.self, SpatialTransformer.self, LearningToRank.self,
+      ObjectDetectionHeavy.self, ObjectDetectionLight.self,
     ]
   }
 
