@@ -5,7 +5,7 @@ public enum BenchmarkRegistry {
   /// In the order of their ids.
   public static var all: [any Benchmark.Type] {
     [
-ImageClassification.self,
+      ImageClassification.self,
       ObjectDetection.self,
       Recommendation.self,
       SpatialTransformer.self,
