@@ -279,6 +279,94 @@ def sequences(seed, users=500, groups=6, clusters=8, items=240, length=34, train
     return earlier + later
 
 
+def text(seed, classes=10, each=20, train=40_000, validation=6000):
+    """SyntheticText: every word is of a class; the last two classes decide on the next."""
+    from itertools import accumulate
+
+    def pick(cumulative, random):
+        wanted = random.unit() * cumulative[-1]
+        low, high = 0, len(cumulative) - 1
+        while low < high:
+            middle = (low + high) // 2
+            if cumulative[middle] <= wanted:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    random = Random(seed, 31)
+    following = []
+    for _ in range(classes * classes):
+        draws = [random.unit() for _ in range(classes)]
+        following.append(list(accumulate(u * u * u * u * u * u for u in draws)))
+    ranks = list(accumulate(1 / rank for rank in range(1, each + 1)))
+    words = []
+    for stream, count in enumerate((train, validation)):
+        random = Random(seed, 32, stream)
+        before = last = 0
+        for _ in range(count):
+            before, last = last, pick(following[before * classes + last], random)
+            words.append(last * each + pick(ranks, random))
+    return words
+
+
+def dense(count):
+    return single(log(1 + max(count or 0, 0)))
+
+
+def click_fields(seed, index, rows):
+    random = Random(seed, 21, index)
+    counts = []
+    for field in range(13):
+        if random.chance(0.05 * (field % 4)):
+            counts.append(None)
+            continue
+        u = random.unit()
+        counts.append(-1 if random.chance(0.02) else int(30 * u * u * u))
+    categories = []
+    for r in rows:
+        u = random.unit()
+        square = u * u
+        categories.append(min(int(r * (square * square * square * square if r > 10_000 else square)), r - 1))
+    return counts, categories
+
+
+def click_score(seed, counts, categories):
+    score = squares = 0.0
+    sums = [0.0, 0.0]
+    for field, category in enumerate(categories):
+        random = Random(seed, 23, field, category)
+        score += 0.5 * random.normal()
+        if field < 6:
+            a, b = 0.7 * random.normal(), 0.7 * random.normal()
+            sums = [sums[0] + a, sums[1] + b]
+            squares += a * a + b * b
+    score += (sums[0] * sums[0] + sums[1] * sums[1] - squares) / 2
+    for field, count in enumerate(counts):
+        score += 0.3 * Random(seed, 24, field).normal() * (dense(count) - 1.5)
+    return score
+
+
+def clicks(seed, count, rows=[4 + field for field in range(26)]):
+    """SyntheticClicks: clicked, counts (255 where missing, 254 for -1), categories."""
+    scores = sorted(click_score(seed, *click_fields(seed, index, rows)) for index in range(4000))
+    total = 0.0
+    for score in scores:
+        total += score
+    mean, middle, spread = total / 4000, scores[int(0.72 * 4000)], 0.0
+    for score in scores:
+        spread = spread + (score - mean) * (score - mean)
+    deviation = math.sqrt(spread / 4000)
+    result = []
+    for index in range(count):
+        counts, categories = click_fields(seed, index, rows)
+        u = Random(seed, 22, index).unit() * (1 - 2.0**-50) + 2.0**-51
+        logit = 2.5 * (click_score(seed, counts, categories) - middle) / deviation
+        result.append(int(log(u) - log(1 - u) < logit))
+        result += [255 if c is None else 254 if c < 0 else c for c in counts] + categories
+    return result
+
+
 print("20 shapes of 32x32 pixels, seed 7:", fingerprint(p for i in range(20) for p in shape(i, 32, 7)))
 glyphs = [glyph(i, 7) for i in range(50)]
 print("50 glyphs, then their labels, seed 7:", fingerprint([p for g in glyphs for p in g[0]] + [g[1] for g in glyphs]))
@@ -337,3 +425,5 @@ print("20 documents, seed 7:", fingerprint(grammar(20, 7)))
 scenes = [scene(1, i, 64, 64) for i in range(5)]
 print("5 scenes of 64x64 pixels with classes, places and sides of their objects, seed 1:", fingerprint(
     v for objects, pixels in scenes for v in pixels + [n for o in objects for n in (o[0] + 1, *o[1:5])]))
+print("text, training then validation, seed 7:", fingerprint(text(7)))
+print("200 impressions, seed 7:", fingerprint(clicks(7, 200)))

@@ -222,6 +222,14 @@ struct ClickDataTests {
     let clicks = SyntheticClicks(tableRows: SyntheticClicks.smallRows, count: 100, first: 0, seed: 1)
     let later = SyntheticClicks(tableRows: SyntheticClicks.smallRows, count: 4000, first: 50, seed: 1)
     #expect((0..<50).allSatisfy { clicks.impression(50 + $0) == later.impression($0) })
+    // As Benchmarks/reference/synthetic.py makes them: clicked, counts (255 where missing, 254 for −1), categories.
+    let seventh = SyntheticClicks(tableRows: SyntheticClicks.smallRows, count: 200, first: 0, seed: 7)
+    let bytes = (0..<200).flatMap { index -> [UInt8] in
+      let impression = seventh.impression(index)
+      let counts = impression.counts.map { $0.map { UInt8($0 < 0 ? 254 : $0) } ?? 255 }
+      return [impression.isClicked ? 1 : 0] + counts + impression.categories.map { UInt8($0) }
+    }
+    #expect(fingerprint(bytes) == 1_837_916_952_918_264_929)
     let impressions = (0..<4000).map { later.impression($0) }
     #expect(impressions.contains { $0.counts.contains(nil) } && impressions.contains { $0.counts.contains(-1) })
     // The score that decides separates as well as anything can.

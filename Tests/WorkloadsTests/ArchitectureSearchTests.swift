@@ -237,6 +237,10 @@ struct TreebankTests {
     let text = SyntheticText.small.text(seed: 1)
     #expect(text.train.count == 40_000 && text.validation.count == 6000 && text.words.count == 200)
     #expect(text == SyntheticText.small.text(seed: 1) && text != SyntheticText.small.text(seed: 2))
+    // As Benchmarks/reference/synthetic.py makes it.
+    let seventh = SyntheticText.small.text(seed: 7)
+    let bytes = (seventh.train + seventh.validation).map { UInt8($0) }
+    #expect(fingerprint(bytes) == 419_221_277_306_308_936)
     /// Perplexity by counted words, in classes by the last `order` classes.
     func perplexity(order: Int) -> Double {
       func context(_ index: Int) -> [Int32] { (1...max(order, 1)).map { order == 0 ? 0 : text.train[index - $0] / 20 } }
