@@ -5,9 +5,20 @@ public enum BenchmarkRegistry {
   /// In the order of their ids.
   public static var all: [any Benchmark.Type] {
     [
-      ImageClassification.self, ObjectDetection.self, Recommendation.self, VideoPrediction.self,
-      ImageCompression.self, ObjectReconstruction.self, SpatialTransformer.self, LearningToRank.self,
-      ObjectDetectionHeavy.self, ObjectDetectionLight.self,
+      ImageClassification.self,
+      ImageGeneration.self,
+      ImageToImage.self,
+      FaceEmbedding.self,
+      FaceRecognition3D.self,
+      ObjectDetection.self,
+      Recommendation.self,
+      VideoPrediction.self,
+      ImageCompression.self,
+      ObjectReconstruction.self,
+      SpatialTransformer.self,
+      LearningToRank.self,
+      ObjectDetectionHeavy.self,
+      ObjectDetectionLight.self,
     ]
   }
 
