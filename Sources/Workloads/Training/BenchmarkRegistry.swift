@@ -5,8 +5,17 @@ public enum BenchmarkRegistry {
   /// In the order of their ids.
   public static var all: [any Benchmark.Type] {
     [
-      ImageClassification.self, ObjectDetection.self, Recommendation.self, SpatialTransformer.self,
-      LearningToRank.self, ObjectDetectionHeavy.self, ObjectDetectionLight.self,
+      ImageClassification.self,
+      ImageGeneration.self,
+      ImageToImage.self,
+      FaceEmbedding.self,
+      FaceRecognition3D.self,
+      ObjectDetection.self,
+      Recommendation.self,
+      SpatialTransformer.self,
+      LearningToRank.self,
+      ObjectDetectionHeavy.self,
+      ObjectDetectionLight.self,
     ]
   }
 
