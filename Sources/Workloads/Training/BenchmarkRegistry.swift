@@ -7,7 +7,9 @@ public enum BenchmarkRegistry {
     [
       ImageClassification.self,
       ImageGeneration.self,
+      ImageToText.self,
       ImageToImage.self,
+      SpeechRecognition.self,
       FaceEmbedding.self,
       FaceRecognition3D.self,
       ObjectDetection.self,
@@ -15,6 +17,7 @@ public enum BenchmarkRegistry {
       VideoPrediction.self,
       ImageCompression.self,
       ObjectReconstruction.self,
+      TextSummarization.self,
       SpatialTransformer.self,
       LearningToRank.self,
       ObjectDetectionHeavy.self,
