@@ -38,6 +38,7 @@ enum SuiteTable {
 
   /// Four digits that count.
   static func number(_ value: Double) -> String {
-    value == value.rounded() && abs(value) < 1e6 ? String(Int(value)) : String(format: "%.4g", value)
+    abs(value) < 1e15 && (value == value.rounded() || abs(value) >= 1000)
+      ? String(Int(value.rounded())) : String(format: "%.4g", value)
   }
 }
