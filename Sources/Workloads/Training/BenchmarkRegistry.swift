@@ -5,8 +5,20 @@ public enum BenchmarkRegistry {
   /// In the order of their ids.
   public static var all: [any Benchmark.Type] {
     [
-      ImageClassification.self, ObjectDetection.self, Recommendation.self, SpatialTransformer.self,
-      LearningToRank.self, ObjectDetectionHeavy.self, ObjectDetectionLight.self,
+      ImageClassification.self,
+      ImageGeneration.self,
+      ImageToText.self,
+      ImageToImage.self,
+      SpeechRecognition.self,
+      FaceEmbedding.self,
+      FaceRecognition3D.self,
+      ObjectDetection.self,
+      Recommendation.self,
+      TextSummarization.self,
+      SpatialTransformer.self,
+      LearningToRank.self,
+      ObjectDetectionHeavy.self,
+      ObjectDetectionLight.self,
     ]
   }
 
