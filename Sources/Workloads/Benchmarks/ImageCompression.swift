@@ -143,7 +143,7 @@ public final class ImageCompression: Benchmark {
     model: "Recurrent codec of convolutional LSTMs (Toderici et al.)", dataSet: "ImageNet (ILSVRC 2012)",
     dataFormat: "JPEG and PNG files in train/ and val/ (or validation/), or in any folders; folders may be nested",
     small: ScaleInfo(
-      target: QualityTarget(metric: "MS-SSIM", value: 0.68), batchSize: 16, maximumEpochs: 25,
+      target: QualityTarget(metric: "MS-SSIM", value: 0.65), batchSize: 16, maximumEpochs: 25,
       parameters: 204_476, forwardFLOPs: 69_566_464, optimizer: "Adam 0.003, gradients clipped at 1"),
     paper: ScaleInfo(
       target: QualityTarget(metric: "MS-SSIM", value: 0.99), batchSize: 32, maximumEpochs: 200,
