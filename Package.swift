@@ -70,10 +70,17 @@ var targets: [Target] = [
     name: "Report", dependencies: ["Analysis"],
     resources: [.embedInCode("Resources/report.css"), .embedInCode("Resources/report.js")],
     swiftSettings: swift),
+  .target(
+    name: "Suites", dependencies: [.product(name: "Yams", package: "Yams")],
+    resources: [
+      .embedInCode("Resources/aibench.yaml"), .embedInCode("Resources/aibench-v1.1.yaml"),
+      .embedInCode("Resources/mlperf-training.yaml"),
+    ],
+    swiftSettings: swift),
   .executableTarget(
     name: "kiviat",
     dependencies: [
-      "Profiler", "Analysis", "Report", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      "Profiler", "Analysis", "Report", "Suites", .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ],
     swiftSettings: swift),
 
@@ -93,6 +100,7 @@ var targets: [Target] = [
   .testTarget(name: "ProfilerTests", dependencies: ["Profiler"], swiftSettings: swift),
   .testTarget(name: "AnalysisTests", dependencies: ["Analysis"], swiftSettings: swift),
   .testTarget(name: "ReportTests", dependencies: ["Report"], swiftSettings: swift),
+  .testTarget(name: "SuitesTests", dependencies: ["Suites"], swiftSettings: swift),
   // End to end: these run the built programs.
   .testTarget(name: "KiviatTests", dependencies: ["ProfileModel", "kiviat"], swiftSettings: swift),
 ]
@@ -141,6 +149,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: targets,
   swiftLanguageModes: [.v6]

@@ -132,7 +132,12 @@ extension Characterization {
       add("training.quality", training.metric ?? "quality", "1", training.quality)
       add("training.epochs_to_quality", "epochs to quality", "1", training.epochsToQuality)
       add("training.time_to_quality", "time to quality", "ns", training.timeToQualityNanoseconds)
+      add("training.time_per_epoch", "time per epoch", "ns", training.timePerEpochNanoseconds)
       add("training.flops_rate", "arithmetic rate of training", "FLOP/s", training.flopsPerSecond)
+      add("training.energy_to_quality", "energy to quality", "J", training.energyToQualityJoules)
+    } else if case .measured(let quality, let provenance) = run.number("training.quality") {
+      // A suite's command that tells its quality and keeps no log.
+      add("training.quality", run.profile.settings["metric"] ?? "quality", "1", .measured(quality, provenance))
     }
     if case .measured(let inference, _) = all.inference {
       add("inference.samples_per_second", "inference throughput", "1/s", inference.samplesPerSecond)

@@ -62,11 +62,14 @@ extension RunIdentity {
       settings["mode"].map { $0 == "infer" ? "inference" : $0 == "train" ? "training" : $0 },
       settings["scale"].map { "\($0) scale" },
     ].compactMap { $0 }
-    let title: String
+    var title: String
     if isBenchmark, let name = settings["benchmark"] {
       title = details.isEmpty ? name : "\(name), \(details.joined(separator: ", "))"
     } else {
       title = command.isEmpty ? "a command that the profile does not name" : command.joined(separator: " ")
+    }
+    if !isBenchmark, let id = settings["suite.id"] {
+      title = "\(id): \(settings["suite.title"] ?? title)"
     }
     return RunIdentity(
       title: title, kind: isBenchmark ? .benchmark : .command, command: command, data: Self.data(settings["data"]),
@@ -75,7 +78,7 @@ extension RunIdentity {
       repetition: shown?.repetition, repetitionCount: profile.repetitions.count,
       succeeded: shown?.repetition.state == .finished && shown?.repetition.exitStatus == 0
         && shown?.repetition.signal == nil,
-      ending: shown.map { Self.ending($0.repetition) } ?? "the profile holds no run")
+      ending: shown.map { Self.ending($0.repetition) + Self.divergence($0) } ?? "the profile holds no run")
   }
 
   /// The repetition that single-run results are about: median wall time among those that finished, else the last.
@@ -101,6 +104,12 @@ extension RunIdentity {
     9: "SIGKILL", 10: "SIGUSR1", 11: "SIGSEGV", 12: "SIGUSR2", 13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM",
     24: "SIGXCPU", 25: "SIGXFSZ", 31: "SIGSYS",
   ]
+
+  /// Why training failed, when that is what happened.
+  private static func divergence(_ data: RepetitionData) -> String {
+    guard let provenance = data.quantity("training.diverged")?.value.provenance else { return "" }
+    return ": training diverged" + (provenance.detail.map { ", \($0)" } ?? "")
+  }
 
   static func ending(_ repetition: Repetition) -> String {
     func signal(_ number: Int32) -> String {

@@ -67,6 +67,12 @@ public struct TrainingCharacteristics: Codable, Sendable, Equatable {
   public var epochsToQuality: Measured<Double>
   /// Time from the start of the first step until it was reached, evaluations included, nanoseconds.
   public var timeToQualityNanoseconds: Measured<Double>
+  /// Training time of an epoch, without evaluation: the median over the last stage's epochs, nanoseconds.
+  public var timePerEpochNanoseconds: Measured<Double>
+  /// Energy of the processor package in the time to quality, joules; the whole machine's, whatever else runs on it.
+  public var energyToQualityJoules: Measured<Double>
+  /// Why training diverged, when it did.
+  public var divergence: String?
 }
 
 extension TrainingCharacteristics {
@@ -121,6 +127,35 @@ extension TrainingCharacteristics {
       run,
       end.map { Measured(Double($0 - begin), .clock, detail: "first step to the end of the epoch that reached it") }
         ?? .unavailable(Unavailable("the run logged no epoch")))
+    let lastStage = epochs.last?.stage
+    let epochTimes = epochs.filter { $0.stage == lastStage }.map { Double($0.durationNanoseconds) }
+    timePerEpochNanoseconds =
+      epochTimes.isEmpty
+      ? .unavailable(Unavailable("no epoch was finished", remedy: "--epochs 1"))
+      : Measured(
+        Statistics.median(epochTimes), .clock,
+        detail: "median of \(epochTimes.count) \(epochTimes.count == 1 ? "epoch" : "epochs"), without evaluation")
+    energyToQualityJoules = Self.whenReached(run, Self.energy(run, from: begin, to: end ?? begin))
+    divergence = run.data.quantity("training.diverged")?.value.provenance?.detail
+  }
+
+  /// The package's energy between two times: its power by the time that each point stands for.
+  private static func energy(_ run: Run, from begin: Int64, to end: Int64) -> Measured<Double> {
+    let points = run.data.points.filter { $0.series == "power.package" && $0.value.isFinite }
+    guard !points.isEmpty else {
+      let total = run.number("energy.package", from: "energy")
+      return .unavailable(
+        total.unavailable ?? Unavailable("the profile has the energy of the whole run only, not over time"))
+    }
+    var joules = 0.0
+    var last: Int64 = 0
+    for point in points.sorted(by: { $0.timeNanoseconds < $1.timeNanoseconds }) {
+      let overlap = min(point.timeNanoseconds, end) - max(last, begin)
+      if overlap > 0 { joules += point.value * Double(overlap) / 1e9 }
+      last = point.timeNanoseconds
+    }
+    return Measured(
+      joules, .hardwareCounter, detail: "power.package over the time to quality; other processes included")
   }
 
   /// The value if the target quality was reached, else why not.

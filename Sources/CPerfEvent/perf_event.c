@@ -131,7 +131,8 @@ void kiviat_signals_end(void) {
 // --- the target ------------------------------------------------------------------------------------------------
 
 static void __attribute__((noreturn)) run_child(const char *file, char *const argv[], char *const envp[],
-                                                int release, int failure, const sigset_t *mask) {
+                                                const char *directory, int output, int release, int failure,
+                                                const sigset_t *mask) {
   // Our handlers would write into our pipe: what the user presses now is meant for the target's default action.
   restore_signals();
   sigprocmask(SIG_SETMASK, mask, NULL);
@@ -144,14 +145,17 @@ static void __attribute__((noreturn)) run_child(const char *file, char *const ar
   if (got != 1) _exit(127);
   // execvp looks in the PATH of `environ`, which is to be the target's own.
   environ = (char **)envp;
-  execvp(file, argv);
+  if ((output < 0 || (dup2(output, STDOUT_FILENO) >= 0 && dup2(output, STDERR_FILENO) >= 0)) &&
+      (directory == NULL || chdir(directory) == 0))
+    execvp(file, argv);
   int code = errno;
   ssize_t written = write(failure, &code, sizeof code);
   (void)written;
   _exit(code == ENOENT ? 127 : 126);
 }
 
-int kiviat_launch_suspended(const char *file, char *const argv[], char *const envp[], struct kiviat_launch *out) {
+int kiviat_launch_suspended(const char *file, char *const argv[], char *const envp[], const char *directory, int output,
+                            struct kiviat_launch *out) {
   int release[2], failure[2];
   if (pipe2(release, O_CLOEXEC) != 0) return -1;
   if (pipe2(failure, O_CLOEXEC) != 0) {
@@ -169,7 +173,7 @@ int kiviat_launch_suspended(const char *file, char *const argv[], char *const en
   if (pid == 0) {
     close(release[1]);
     close(failure[0]);
-    run_child(file, argv, envp, release[0], failure[1], &mask);
+    run_child(file, argv, envp, directory, output, release[0], failure[1], &mask);
   }
   int code = errno;
   pthread_sigmask(SIG_SETMASK, &mask, NULL);

@@ -64,6 +64,10 @@ public struct ProfileOptions: Sendable {
   public var command: [String]
   /// Variables to add to the target's environment.
   public var environment: [String: String] = [:]
+  /// Where the command runs; `nil` for here.
+  public var workingDirectory: String?
+  /// A file that takes what the command writes to standard output and error; `nil` for our own streams.
+  public var targetOutput: String?
   /// The profile to write.
   public var output: String
   /// How often to run the command.

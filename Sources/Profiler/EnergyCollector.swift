@@ -21,6 +21,11 @@ public final class EnergyCollector: Collector {
   private let openMeters: Meters
   private var meters: [any EnergyMeter] = []
   private var joules: [String: Double] = [:]
+  /// The last reading of the package, for its power.
+  private var last: (time: UInt64, joules: Double)?
+  private var start: UInt64 = 0
+  private var points: [SeriesPoint] = []
+  private var isDescribed = false
 
   /// Collector state as of now.
   public private(set) var state = CollectorState("energy", .unavailable, reason: "not started")
@@ -57,20 +62,32 @@ public final class EnergyCollector: Collector {
   }
 
   /// The first reading.
-  public func start(monotonicNanoseconds: UInt64) { readAll() }
-
-  /// Often enough that no counter wraps around twice: the 32 bits of a package at 61 µJ last for minutes.
-  public func tick(monotonicNanoseconds: UInt64) { readAll() }
-
-  /// The last reading.
-  public func stop(monotonicNanoseconds: UInt64) { readAll() }
-
-  /// Writes `energy.…`.
-  public func write(to transaction: ProfileTransaction, repetition: Int) throws {
-    for quantity in quantities { try transaction.quantity(quantity, repetition: repetition) }
+  public func start(monotonicNanoseconds: UInt64) {
+    start = monotonicNanoseconds
+    readAll(monotonicNanoseconds)
   }
 
-  private func readAll() {
+  /// Often enough that no counter wraps around twice: the 32 bits of a package at 61 µJ last for minutes.
+  public func tick(monotonicNanoseconds: UInt64) { readAll(monotonicNanoseconds) }
+
+  /// The last reading.
+  public func stop(monotonicNanoseconds: UInt64) { readAll(monotonicNanoseconds) }
+
+  /// Writes `energy.…`, and the package's power since the last write.
+  public func write(to transaction: ProfileTransaction, repetition: Int) throws {
+    for quantity in quantities { try transaction.quantity(quantity, repetition: repetition) }
+    if !points.isEmpty, !isDescribed {
+      try transaction.series(
+        Series(
+          name: "power.package", unit: "W",
+          provenance: Provenance(.hardwareCounter, detail: "\(state.method); other processes included")))
+      isDescribed = true
+    }
+    for point in points { try transaction.point(point, repetition: repetition) }
+    points.removeAll(keepingCapacity: true)
+  }
+
+  private func readAll(_ now: UInt64) {
     var sums: [String: Double] = [:]
     var failed: Set<String> = []
     for meter in meters {
@@ -78,6 +95,13 @@ public final class EnergyCollector: Collector {
     }
     // A sum without one socket would be a wrong number: the last whole one stays.
     for (domain, sum) in sums where !failed.contains(domain) { joules[domain] = sum }
+    if let package = sums["package"], !failed.contains("package") {
+      if let last, now > last.time {
+        let watts = (package - last.joules) / (Double(now - last.time) / 1e9)
+        points.append(SeriesPoint(series: "power.package", timeNanoseconds: Int64(now - start), value: watts))
+      }
+      last = (now, package)
+    }
     if !failed.isEmpty {
       state.outcome = .degraded
       state.reason = "the meter of \(failed.sorted().joined(separator: ", ")) could not be read to the end"

@@ -9,6 +9,8 @@ public enum LaunchError: Error, Hashable, Sendable, CustomStringConvertible {
   case notFound(String)
   /// It is there, but its interpreter (of `#!`, or the dynamic loader) is not.
   case noInterpreter(String)
+  /// The folder in which it is to run is not there.
+  case noDirectory(String)
   /// A file that may not be executed, a directory, or no program.
   case notExecutable(String, reason: String)
   /// `fork` or `pipe` failed.
@@ -23,6 +25,7 @@ public enum LaunchError: Error, Hashable, Sendable, CustomStringConvertible {
     case .noInterpreter(let command):
       "'\(command)' can't be started: the interpreter that it names does not exist; look at its first line (#!), or at"
         + " its loader with: file '\(command)'"
+    case .noDirectory(let path): "the folder \(path) in which the command is to run is not there"
     case .notExecutable(let command, let reason):
       "'\(command)' can't be executed: \(reason)"
     case .system(let error):
@@ -33,7 +36,7 @@ public enum LaunchError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The exit status that a shell would give: 127 when not found, 126 when not executable.
   public var exitCode: Int32 {
     switch self {
-    case .notFound, .noInterpreter: 127
+    case .notFound, .noInterpreter, .noDirectory: 127
     case .notExecutable: 126
     case .system: 1
     }
@@ -102,8 +105,9 @@ final class LaunchedTarget {
 
   /// Whether a command can be found and executed, told before anything is written or started.
   ///
+  /// - Parameter directory: where it is to run, when not here.
   /// - Throws: `LaunchError`.
-  static func check(_ command: String, path: String? = nil) throws(LaunchError) {
+  static func check(_ command: String, path: String? = nil, directory: String? = nil) throws(LaunchError) {
     func problem(_ file: String) -> LaunchError? {
       var status = stat()
       guard stat(file, &status) == 0 else {
@@ -114,8 +118,12 @@ final class LaunchedTarget {
       return nil
     }
     guard !command.isEmpty else { throw .notFound(command) }
+    if let directory {
+      var status = stat()
+      guard stat(directory, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { throw .noDirectory(directory) }
+    }
     if command.contains("/") {
-      if let problem = problem(command) { throw problem }
+      if let problem = problem(command.hasPrefix("/") ? command : "\(directory ?? ".")/\(command)") { throw problem }
       return
     }
     let path = path ?? getenv("PATH").map { String(cString: $0) } ?? "/bin:/usr/bin"
@@ -133,9 +141,22 @@ final class LaunchedTarget {
   /// - Parameters:
   ///   - command: The program, looked up in `PATH` when it has no slash, and its arguments.
   ///   - environment: Variables to add to our own or to replace there.
+  ///   - directory: Where it runs; `nil` for here.
+  ///   - output: A file that takes its standard output and error; `nil` for ours.
   /// - Throws: `LaunchError.system`.
-  init(_ command: [String], environment: [String: String]) throws(LaunchError) {
+  init(
+    _ command: [String], environment: [String: String], directory: String? = nil, output: String? = nil
+  ) throws(LaunchError) {
     self.command = command[0]
+    var outputFile: FileDescriptor?
+    if let output {
+      do {
+        outputFile = FileDescriptor(
+          try systemCall("open") { open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644) })
+      } catch {
+        throw .system(SystemCallError(call: "open \(output)", code: error.code))
+      }
+    }
     var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
     let additions = environment.map { strdup("\($0.key)=\($0.value)") }
     defer { for pointer in arguments + additions { free(pointer) } }
@@ -154,7 +175,10 @@ final class LaunchedTarget {
 
     var launch = kiviat_launch()
     do {
-      try systemCall("fork") { kiviat_launch_suspended(command[0], &arguments, &variables, &launch) }
+      let descriptor = outputFile?.raw ?? -1
+      try systemCall("fork") {
+        kiviat_launch_suspended(command[0], &arguments, &variables, directory, descriptor, &launch)
+      }
     } catch {
       throw .system(error)
     }

@@ -88,7 +88,8 @@ public final class ProfileSession {
     prologue: (ProfileTransaction) throws -> Void = { _ in }, progress: (SessionProgress) -> Void = { _ in }
   ) throws -> SessionOutcome {
     // Before the output is touched: a mistyped command must not push an older profile aside.
-    try LaunchedTarget.check(options.command.first ?? "", path: options.environment["PATH"])
+    try LaunchedTarget.check(
+      options.command.first ?? "", path: options.environment["PATH"], directory: options.workingDirectory)
     let writer = try ProfileWriter(creating: options.output)
     try writer.write { transaction in
       for (name, value) in settings { try transaction.setting(name, value) }
@@ -128,7 +129,9 @@ public final class ProfileSession {
       "counters": options.counters.rawValue,
     ]
     if !options.events.isEmpty { settings["events"] = options.events.joined(separator: ",") }
-    if let directory = getcwd(nil, 0) {
+    if let directory = options.workingDirectory {
+      settings["working_directory"] = directory
+    } else if let directory = getcwd(nil, 0) {
       settings["working_directory"] = String(cString: directory)
       free(directory)
     }

@@ -38,7 +38,8 @@ final class RepetitionRun {
     let directory = try RunDirectory()
     let target = try LaunchedTarget(
       options.command,
-      environment: options.environment.merging(["KIVIAT_RUN_DIRECTORY": directory.path]) { $1 })
+      environment: options.environment.merging(["KIVIAT_RUN_DIRECTORY": directory.path]) { $1 },
+      directory: options.workingDirectory, output: options.targetOutput)
     collectors = makeCollectors(
       RepetitionContext(options: options, index: index, source: source, access: access))
     source.open(pid: target.pid)

@@ -140,12 +140,12 @@ public final class WorkloadLogCollector: Collector {
       try transaction.step(
         TrainingStep(
           step: step, epoch: epoch, timeNanoseconds: relative(time), durationNanoseconds: Int64(clamping: duration),
-          samples: samples, loss: finite(loss)), repetition: repetition)
+          samples: samples, loss: loss), repetition: repetition)
     case .epoch(let epoch, let stage, let time, let duration, let samples, let meanLoss, let metric, let quality):
       try transaction.epoch(
         TrainingEpoch(
           epoch: epoch, stage: stage, timeNanoseconds: relative(time), durationNanoseconds: Int64(clamping: duration),
-          samples: samples, meanLoss: finite(meanLoss), metric: metric, quality: finite(quality)),
+          samples: samples, meanLoss: meanLoss, metric: metric, quality: quality),
         repetition: repetition)
     case .result(let reached, let metric, let target, let quality, let epochs):
       try transaction.setting("metric", metric)
@@ -153,6 +153,11 @@ public final class WorkloadLogCollector: Collector {
       try quantity("training.quality", "1", quality, .declared, "\(metric) on held-out data at the end")
       try quantity("training.reached", "1", reached ? 1 : 0, .declared, "whether the target quality was reached")
       try quantity("training.epochs", "1", Double(epochs), .declared, "epochs of the last stage")
+    case .diverged(let step, let message):
+      try quantity("training.diverged", "1", Double(step), .declared, message)
+      try transaction.note(
+        Note(.warning, "training diverged: \(message)"), position: Self.firstNote + noteCount, repetition: repetition)
+      noteCount += 1
     case .query(let index, let latency, let samples):
       try transaction.query(
         InferenceQuery(index: index, latencyNanoseconds: Int64(clamping: latency), samples: samples),
@@ -167,7 +172,4 @@ public final class WorkloadLogCollector: Collector {
     case .progress: break
     }
   }
-
-  /// A diverged loss: the columns hold numbers, and the largest one draws attention.
-  private func finite(_ value: Double) -> Double { value.isNaN ? .greatestFiniteMagnitude : value }
 }

@@ -19,6 +19,8 @@ public enum WorkloadEvent: Hashable, Codable, Sendable {
     metric: String, quality: Double)
   /// The target quality was reached (or training ended without).
   case result(reached: Bool, metric: String, target: Double, quality: Double, epochs: Int)
+  /// Training diverged in this step and ends: its loss, or the quality after it, is no number. A run that tells this fails.
+  case diverged(step: Int, message: String)
   /// An inference query ended.
   case query(index: Int, latencyNanoseconds: UInt64, samples: Int)
   /// The measured region began or ended: what lies outside it is set-up (loading, warm-up).

@@ -34,6 +34,8 @@ struct KiviatWorkload: ParsableCommand {
     var epochs: Int?
     @Flag(help: "Stop when the target quality is reached, also when --epochs is given.")
     var toQuality = false
+    @Option(help: "The quality that ends training (default: the benchmark's own).")
+    var target: Double?
     @Option(help: "A directory with the data set in its own format (default: synthetic data).")
     var data: String?
     @Option(help: "What computes: cpu.")
@@ -43,7 +45,7 @@ struct KiviatWorkload: ParsableCommand {
       var run = BenchmarkRun(benchmark)
       (run.scale, run.mode, run.seed, run.threads) = (scale, mode, seed, threads)
       (run.batchSize, run.steps, run.epochs, run.isToQuality) = (batch, steps, epochs, toQuality)
-      (run.dataDirectory, run.device) = (data, device)
+      (run.target, run.dataDirectory, run.device) = (target, data, device)
       return run
     }
 

@@ -1,5 +1,6 @@
 // The options that a built-in benchmark takes, handed on to `kiviat-workload run`.
 import ArgumentParser
+import Suites
 
 struct BenchmarkOptions: ParsableArguments {
   enum Mode: String, ExpressibleByArgument, CaseIterable { case train, infer }
@@ -55,6 +56,19 @@ struct BenchmarkOptions: ParsableArguments {
 
   /// What the user gave, by option name.
   var given: [String] { pairs.map { "--\($0.0)" } + (toQuality ? ["--to-quality"] : []) }
+
+  /// The first option that only makes sense for one benchmark.
+  var notForSuites: String? { data != nil ? "--data" : device != nil ? "--device" : nil }
+
+  /// As they take the place of a suite's own settings.
+  var suiteSettings: RunSettings {
+    var settings = RunSettings()
+    settings.mode = mode.flatMap { RunSettings.Mode(rawValue: $0.rawValue) }
+    settings.scale = scale.flatMap { RunSettings.Scale(rawValue: $0.rawValue) }
+    (settings.steps, settings.epochs, settings.seed) = (steps, epochs, seed)
+    (settings.batch, settings.threads) = (batch, threads)
+    return settings
+  }
 
   /// As the profile records them.
   var settings: [String: String] { Dictionary(uniqueKeysWithValues: pairs) }

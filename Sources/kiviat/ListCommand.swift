@@ -2,11 +2,12 @@
 import ArgumentParser
 import Foundation
 import Profiler
+import Suites
 
 struct ListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "Lists benchmarks or events.",
-    subcommands: [ListBenchmarks.self, ListEvents.self])
+    commandName: "list", abstract: "Lists suites, benchmarks or events.",
+    subcommands: [ListSuites.self, ListBenchmarks.self, ListEvents.self])
 }
 
 struct ListBenchmarks: ParsableCommand {
@@ -18,8 +19,33 @@ struct ListBenchmarks: ParsableCommand {
 
   func run() throws {
     let tool = try WorkloadTool.find()
-    let text = try tool.run(["list"] + (json ? ["--json"] : []))
-    try OutputFile("-").write(String(decoding: text, as: UTF8.self))
+    if json {
+      try OutputFile("-").write(String(decoding: try tool.run(["list", "--json"]), as: UTF8.self))
+    } else {
+      try OutputFile("-").write(BenchmarkTable.text(try tool.benchmarks()))
+    }
+  }
+}
+
+struct ListSuites: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "suites", abstract: "The suites that come with Kiviat; others are manifests (docs/suites.md).")
+
+  @Flag(name: .long, help: "As JSON, with their benchmarks.")
+  var json = false
+
+  func run() throws {
+    let suites = try Suite.builtIn.map { builtIn in
+      do { return try builtIn.suite() } catch { throw Failure(message: "\(error)") }
+    }
+    if json {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+      try OutputFile("-").write(String(decoding: encoder.encode(suites), as: UTF8.self) + "\n")
+      return
+    }
+    let rows = suites.map { [$0.name, "\($0.benchmarks.count) benchmarks", $0.title] }
+    try OutputFile("-").write(SuiteTable.aligned(rows).map { $0 + "\n" }.joined())
   }
 }
 

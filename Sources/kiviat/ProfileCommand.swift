@@ -1,4 +1,4 @@
-// kiviat profile: measures a command or a built-in benchmark and writes a profile.
+// kiviat profile: measures a command, a built-in benchmark or a suite and writes profiles.
 import Analysis
 import ArgumentParser
 import Foundation
@@ -8,19 +8,26 @@ import Report
 
 struct ProfileCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "profile", abstract: "Profiles any command, or built-in benchmarks.",
+    commandName: "profile", abstract: "Profiles any command, built-in benchmarks, or a suite.",
     usage: """
       kiviat profile [OPTIONS] -- COMMAND [ARGUMENTS]
       kiviat profile [OPTIONS] BENCHMARK...
+      kiviat profile [OPTIONS] SUITE
       """,
     discussion: """
       stdin, stdout, signals and the exit status pass through to the command and back, as with `perf stat`. The \
       whole process tree is measured. Ctrl-C ends the command and leaves a complete profile.
+
+      A suite is one of `kiviat list suites`, or a manifest's path (docs/suites.md). Its runs go one after the other \
+      into a folder; a failed one does not stop the rest. Ctrl-C ends the suite, --resume goes on with it.
       """)
 
   @Argument(
     help: ArgumentHelp(
-      "Built-in benchmarks, by id or name (kiviat list benchmarks); or, after --, a command and its arguments.",
+      """
+      Built-in benchmarks, by id or name (kiviat list benchmarks); a suite's name or manifest; or, after --, a command \
+      and its arguments.
+      """,
       valueName: "benchmark"))
   var words: [String] = []
 
@@ -28,139 +35,157 @@ struct ProfileCommand: ParsableCommand {
   private var command: [String] {
     CommandLine.arguments.split(separator: "--", maxSplits: 1).dropFirst().first.map(Array.init) ?? []
   }
-  private var benchmarks: [String] { words.dropLast(command.count) }
+  private var names: [String] { words.dropLast(command.count) }
 
-  @Option(name: .shortAndLong, help: "The profile to write; a folder for several benchmarks. Default: NAME.kiviat.")
+  @Option(
+    name: .shortAndLong,
+    help: "The profile to write; a folder for several benchmarks or a suite. Default: NAME.kiviat, a suite's name.")
   var output: String?
 
   @Option(
-    name: [.customShort("r"), .customLong("repeat")], help: "Run it this often; gives the variation between runs.")
-  var repetitions = 1
+    name: [.customShort("r"), .customLong("repeat"), .customLong("repeats")],
+    help: """
+      Run it this often; gives the variation between runs. The runs of a command or benchmark are in one file; those of \
+      a suite's benchmark in one each, with seeds that count up.
+      """)
+  var repetitions: Int?
 
-  @Option(
-    name: .customShort("e"),
-    help: "Events to count, perf's and libpfm4's names, groups in {braces} (kiviat list events).")
-  var events: [String] = []
-
-  @Option(name: [.customShort("F"), .customLong("frequency")], help: "Samples per second and CPU; 0 for none.")
-  var frequency = 499
-
-  @Option(name: .long, help: "How to walk call stacks: fp (frame pointers), dwarf or none.")
-  var unwind: ProfileOptions.Unwinding = .framePointer
-
-  @Option(name: .long, help: "Counters: auto, hardware (fail without them) or off.")
-  var counters: ProfileOptions.Counters = .auto
+  @OptionGroup(title: "Measuring")
+  var measuring: MeasuringOptions
 
   @Flag(name: .shortAndLong, help: "No summary on stderr.")
   var quiet = false
 
-  @OptionGroup(title: "For benchmarks")
+  @OptionGroup(title: "For benchmarks and suites")
   var benchmark: BenchmarkOptions
 
+  @OptionGroup(title: "For benchmarks")
+  var log: TrainingLogOptions
+
+  @OptionGroup(title: "For suites")
+  var suite: SuiteOptions
+
   func validate() throws {
-    if benchmarks.isEmpty == command.isEmpty {
+    if names.isEmpty == command.isEmpty {
       throw ValidationError(
-        benchmarks.isEmpty
-          ? "say what to profile: kiviat profile -- COMMAND, or kiviat profile BENCHMARK"
+        names.isEmpty
+          ? "say what to profile: kiviat profile -- COMMAND, kiviat profile BENCHMARK, or kiviat profile SUITE"
           : "profile a command or benchmarks, not both at once")
     }
-    guard repetitions >= 1 else { throw ValidationError("-r \(repetitions): run it at least once") }
-    guard frequency >= 0, frequency <= 100_000 else {
-      throw ValidationError("-F \(frequency): a frequency is 0 (no sampling) to 100000 samples per second")
-    }
+    if let repetitions, repetitions < 1 { throw ValidationError("-r \(repetitions): run it at least once") }
     if !command.isEmpty, let option = benchmark.given.first {
       throw ValidationError("\(option) is for benchmarks; a command takes its own options after --")
     }
+    let isSuite = try suiteArgument != nil
+    if !isSuite, let option = suite.given.first { throw ValidationError("\(option) is for suites") }
+    try log.check(isCommand: !command.isEmpty, isSuite: isSuite, count: names.count, repetitions: repetitions ?? 1)
     try benchmark.check()
+    if isSuite, let option = benchmark.notForSuites {
+      throw ValidationError("\(option) is for one benchmark: a suite's manifest says it for each (docs/suites.md)")
+    }
+  }
+
+  /// The suite's name or path, when it is a suite that is to be profiled.
+  private var suiteArgument: String? {
+    get throws {
+      let suites = names.filter(SuiteArgument.isSuite)
+      guard let suite = suites.first else { return nil }
+      guard names.count == 1 else {
+        throw ValidationError("a suite is profiled alone, into a folder of its own: leave out \(other(than: suite))")
+      }
+      return suite
+    }
+  }
+
+  private func other(than name: String) -> String {
+    names.filter { $0 != name }.first ?? "the second \(name)"
   }
 
   func run() throws {
+    let runner = try ProfileRunner(measuring)
+    if let argument = try suiteArgument {
+      let profile = try SuiteProfile(
+        argument, options: suite, settings: benchmark.suiteSettings, toQuality: benchmark.toQuality,
+        repeats: repetitions, folder: output, log: log.format, isQuiet: quiet, runner: runner)
+      ProfileSession.leave(status: try profile.run())
+    }
     if command.isEmpty {
-      try profileBenchmarks()
+      try profileBenchmarks(runner)
     } else {
       let name = (command[0] as NSString).lastPathComponent
-      ProfileSession.leave(status: try profile(command, named: name, output: output ?? "\(name).kiviat"))
+      let target = ProfileRunner.Target(command: command, output: output ?? "\(name).kiviat")
+      ProfileSession.leave(status: try profile(target, named: name, runner))
     }
   }
 
   /// One after the other; a failed one does not stop the others, but makes the exit status.
-  private func profileBenchmarks() throws {
+  private func profileBenchmarks(_ runner: ProfileRunner) throws {
     let tool = try WorkloadTool.find()
     let known = try tool.benchmarks()
-    let chosen = try benchmarks.map(known.named)
-    if chosen.count > 1, let output { try createFolder(output) }
+    let chosen = try names.map(known.named)
+    let logFile = try log.file()
+    if chosen.count > 1, let output { try Folder.make(output) }
     var worst: Int32 = 0
     for one in chosen {
       let path =
         chosen.count == 1 ? output ?? "\(one.name).kiviat" : (output.map { $0 + "/" } ?? "") + "\(one.name).kiviat"
-      let status = try profile(
-        [tool.path, "run", one.id] + benchmark.arguments, named: one.name, output: path,
-        settings: ["kind": "benchmark", "benchmark": one.id, "benchmark.name": one.name].merging(benchmark.settings) {
-          $1
-        },
-        // oneDNN then names the code that it generates, so that a report can say which convolution kernel ran.
-        environment: ["ONEDNN_JIT_PROFILE": "2"])
+      let target = ProfileRunner.Target(
+        benchmark: one, tool: tool, arguments: benchmark.arguments, settings: benchmark.settings, output: path)
+      let status = try profile(target, named: one.name, runner)
       if worst == 0 { worst = status }
+      if let logFile, let format = log.format { try logFile.write(format.text(profileAt: path)) }
     }
     ProfileSession.leave(status: worst)
   }
 
-  /// Profiles one command and gives its exit status.
-  private func profile(
-    _ command: [String], named name: String, output: String, settings: [String: String] = [:],
-    environment: [String: String] = [:]
-  ) throws -> Int32 {
-    var options = ProfileOptions(command: command, output: output)
-    options.repetitions = repetitions
-    options.events = events
-    options.frequency = frequency
-    options.unwinding = unwind
-    options.counters = counters
-    options.environment = environment
-    options.settings = settings.merging(["kiviat.version": kiviatVersion]) { $1 }
-    let isBenchmark = !settings.isEmpty
-
-    let events = try EventParser().parse(options: options.events)
-    let host = Host.read()
-    // A benchmark's roofline needs this machine's ceilings. They take seconds the first time, so a plain command,
-    // which has no FLOPs to place under them, never waits for them.
-    let ceilings =
-      isBenchmark
-      ? Ceilings.cached(for: host, kiviatVersion: kiviatVersion).quantities
-      : Ceilings.load(Ceilings.Key(host: host, kiviatVersion: kiviatVersion))?.quantities ?? []
-
+  /// Profiles one target and gives its exit status.
+  private func profile(_ target: ProfileRunner.Target, named name: String, _ runner: ProfileRunner) throws -> Int32 {
+    var target = target
+    target.repetitions = repetitions ?? 1
     var line = ProgressLine()
-    let collectors = Collectors(events: events, isTraced: isBenchmark)
-    let session = ProfileSession(options: options, makeCollectors: collectors.make)
-    // The session keeps it off itself; the command gets it as we got it.
-    signal(SIGPIPE, Kiviat.inheritedPipeSignal)
-    defer { signal(SIGPIPE, SIG_IGN) }
-    let outcome = try session.run(
-      prologue: { transaction in
-        for quantity in host.quantities + ceilings { try transaction.quantity(quantity, repetition: -1) }
-      },
-      progress: { progress in
-        guard isBenchmark else { return }
-        var what = name
-        if progress.repetitions > 1 { what += " \(progress.repetition + 1)/\(progress.repetitions)" }
-        if let stage = collectors.log?.progress {
-          if let quality = stage.quality { what += ", \(quality)" }
-          line.update(what, stage: stage.stage, completed: stage.completed / max(stage.total, 1))
-        } else {
-          line.update(what, stage: "starting", completed: nil)
-        }
-      })
+    let outcome = try runner.run(target) { progress, stage in
+      guard target.isBenchmark else { return }
+      var what = name
+      if progress.repetitions > 1 { what += " \(progress.repetition + 1)/\(progress.repetitions)" }
+      line.update(what, stage)
+    }
     line.clear()
     for note in outcome.notes where note.level == .warning { Terminal.warning(note.message) }
     if !quiet {
-      let characterization = try Characterization(of: Profile(contentsOf: output))
+      let characterization = try Characterization(of: Profile(contentsOf: target.output))
       Terminal.info(try Report.render([characterization], as: .text, color: Terminal.hasColor))
-      Terminal.info("wrote \(output); the whole story: kiviat report \(output)")
+      Terminal.info("wrote \(target.output); the whole story: kiviat report \(target.output)")
     }
     return outcome.exitCode
   }
+}
 
-  private func createFolder(_ path: String) throws {
+extension ProfileRunner.Target {
+  /// A built-in benchmark.
+  init(
+    benchmark: WorkloadTool.Benchmark, tool: WorkloadTool, arguments: [String], settings: [String: String],
+    output: String
+  ) {
+    self.init(command: [tool.path, "run", benchmark.id] + arguments, output: output, isBenchmark: true)
+    self.settings = ["kind": "benchmark", "benchmark": benchmark.id, "benchmark.name": benchmark.name]
+      .merging(settings) { $1 }
+    // oneDNN then names the code that it generates, so that a report can say which convolution kernel ran.
+    environment = ["ONEDNN_JIT_PROFILE": "2"]
+  }
+}
+
+extension ProgressLine {
+  /// Shows how far a benchmark is by its own log.
+  mutating func update(_ what: String, _ progress: WorkloadLogCollector.Progress?) {
+    guard let progress else { return update(what, stage: "starting", completed: nil) }
+    let quality = progress.quality.map { ", \($0)" } ?? ""
+    update(what + quality, stage: progress.stage, completed: progress.completed / max(progress.total, 1))
+  }
+}
+
+/// Folders that results go to.
+enum Folder {
+  static func make(_ path: String) throws {
     do {
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     } catch {
@@ -168,6 +193,3 @@ struct ProfileCommand: ParsableCommand {
     }
   }
 }
-
-extension ProfileOptions.Unwinding: ExpressibleByArgument {}
-extension ProfileOptions.Counters: ExpressibleByArgument {}

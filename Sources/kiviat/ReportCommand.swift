@@ -13,9 +13,10 @@ struct ReportCommand: ParsableCommand {
       kiviat report run.kiviat --format text         a summary on stdout
       kiviat report run.kiviat --format json -o -    everything, as documented in docs/report-json.md
       kiviat report *.kiviat -o all.html             several profiles on one page
+      kiviat report aibench                          a suite's folder: all its profiles on aibench/report.html
       """)
 
-  @Argument(help: ArgumentHelp("Profiles that `kiviat profile` wrote.", valueName: "profile"))
+  @Argument(help: ArgumentHelp("Profiles that `kiviat profile` wrote, or folders of them.", valueName: "profile"))
   var profiles: [String]
 
   @Option(name: .shortAndLong, help: "Where to write: a file, or - for stdout. Default: beside the profile.")
@@ -39,12 +40,12 @@ struct ReportCommand: ParsableCommand {
 
   func run() throws {
     let format = chosenFormat
-    let target =
-      output ?? (format == .text ? "-" : profiles[0].replacingSuffix(".kiviat", with: "." + format.fileExtension))
+    let target = output ?? (format == .text ? "-" : ProfilePaths.report(besides: profiles[0], format))
     // Before the work, so that a bad path fails at once.
     let file = try OutputFile(target)
     let color = file.path == nil && isatty(STDOUT_FILENO) == 1 && Terminal.isColorWanted
-    let characterizations = try profiles.map { Characterization(of: try Profile(contentsOf: $0)) }
+    let paths = try profiles.flatMap(ProfilePaths.profiles)
+    let characterizations = try paths.map { Characterization(of: try Profile(contentsOf: $0)) }
     try file.write(Report.render(characterizations, as: format, color: color))
     if let written = file.path { Terminal.info("wrote \(written)") }
   }

@@ -54,7 +54,8 @@ struct ProgressLine {
 
   private static func clock(since start: UInt64, _ now: UInt64) -> String { clock(Double(now - start) / 1e9) }
 
-  private static func clock(_ seconds: Double) -> String {
+  /// `1:02`, `1:00:02`.
+  static func clock(_ seconds: Double) -> String {
     let seconds = Int(seconds.rounded())
     return seconds < 3600
       ? String(format: "%d:%02d", seconds / 60, seconds % 60)

@@ -1,6 +1,7 @@
 // Finds and questions `kiviat-workload`, the program that runs the built-in benchmarks. `kiviat` itself does not link
 // libtorch, so it starts in milliseconds and builds where libtorch is absent.
 import Foundation
+import Suites
 
 /// The program that runs built-in benchmarks.
 struct WorkloadTool {
@@ -28,11 +29,24 @@ struct WorkloadTool {
 
   /// A benchmark as `kiviat-workload list --json` describes it.
   struct Benchmark: Decodable {
+    struct Target: Decodable {
+      var metric: String
+      var value: Double
+      var isHigherBetter: Bool
+    }
+    struct Scale: Decodable {
+      var target: Target
+      /// `nil` where they depend on the data.
+      var parameters: Double?
+      var forwardFLOPs: Double?
+    }
     var id: String
     var name: String
     var task: String
     var model: String
     var dataSet: String
+    var small: Scale
+    var paper: Scale
   }
 
   func benchmarks() throws -> [Benchmark] {
@@ -59,6 +73,17 @@ struct WorkloadTool {
       throw Failure(message: "\(path) \(arguments.joined(separator: " ")) failed (status \(process.terminationStatus))")
     }
     return output
+  }
+}
+
+extension WorkloadTool.Benchmark {
+  /// What a suite's plan needs to know of it.
+  var forSuites: BuiltInBenchmark {
+    func target(_ target: Target) -> (String, SuiteTarget) {
+      (target.metric, SuiteTarget(value: target.value, isHigherBetter: target.isHigherBetter))
+    }
+    return BuiltInBenchmark(
+      name: name, id: id, targets: [.small: target(small.target), .paper: target(paper.target)])
   }
 }
 

@@ -40,6 +40,45 @@ import Testing
     #expect(ModelCharacteristics.of(run(Self.example)).epochsToQuality.value == 2)
   }
 
+  @Test func timeAndEnergy() throws {
+    var example = Self.example
+    #expect(try #require(TrainingCharacteristics.of(run(example)).value).timePerEpochNanoseconds.value == 2e9)
+    // Not over time: the whole run's energy is not the training's.
+    example.repetitions[0].quantities.append(quantity("energy.package", 99, "J"))
+    #expect(try #require(TrainingCharacteristics.of(run(example)).value).energyToQualityJoules.value == nil)
+    // 10 W until second 8, then 20 W: from 5 to 8 and from 8 to 11.
+    for second in [4, 8, 12, 16] {
+      example.repetitions[0].points.append(
+        SeriesPoint(
+          series: "power.package", timeNanoseconds: Int64(second) * 1_000_000_000, value: second <= 8 ? 10 : 20))
+    }
+    let training = try #require(TrainingCharacteristics.of(run(example)).value)
+    #expect(training.energyToQualityJoules.value == 90)
+    example.repetitions[0].quantities[2] = quantity("training.reached", 0, "1")
+    #expect(try #require(TrainingCharacteristics.of(run(example)).value).energyToQualityJoules.value == nil)
+    let without = try #require(TrainingCharacteristics.of(run(Self.example)).value)
+    #expect(without.energyToQualityJoules.value == nil && without.divergence == nil)
+  }
+
+  @Test func toldDivergence() throws {
+    var example = Self.example
+    example.repetitions[0].quantities.append(
+      Quantity("training.diverged", unit: "1", Measured(.number(3), .declared, detail: "the loss is nan in step 3")))
+    example.repetitions[0].repetition.exitStatus = 1
+    let all = Characterization(of: example)
+    #expect(all.training.value?.divergence == "the loss is nan in step 3")
+    #expect(all.identity.ending == "exited with status 1: training diverged, the loss is nan in step 3")
+  }
+
+  /// A suite's command tells its quality and nothing else of its training.
+  @Test func qualityOfACommand() {
+    let told = profile(settings: ["kind": "command", "suite.id": "X", "suite.title": "Mine", "metric": "BLEU"]) {
+      $0.quantities = [quantity("training.quality", 24.5, "1")]
+    }
+    let all = Characterization(of: told)
+    #expect(all.headline.contains { $0.label == "BLEU" && $0.value.value == 24.5 } && all.identity.title == "X: Mine")
+  }
+
   @Test func notReached() throws {
     var example = Self.example
     example.repetitions[0].quantities[2] = quantity("training.reached", 0, "1")

@@ -246,7 +246,8 @@ private final class HandMadeTrace {
         quality: 0.5),
       .result(reached: false, metric: "HR@10", target: 0.6, quality: 0.5, epochs: 1),
       .quantity(name: "model.parameters", unit: "1", value: 12, detail: "d"),
-      .query(index: 0, latencyNanoseconds: 70, samples: 1), .note(isWarning: true, message: "diverged"),
+      .query(index: 0, latencyNanoseconds: 70, samples: 1), .note(isWarning: true, message: "note"),
+      .diverged(step: 3, message: "the loss is nan"),
     ])
     let collector = WorkloadLogCollector()
     _ = collector.prepare(
@@ -279,6 +280,9 @@ private final class HandMadeTrace {
     #expect(data.quantity("training.reached")?.value.value?.number == 0)
     #expect(data.quantity("model.parameters")?.value.value?.number == 12)
     #expect(data.queries.first?.latencyNanoseconds == 70)
-    #expect(data.notes.map(\.message) == ["diverged"])
+    #expect(data.epochs.first?.meanLoss.isNaN == true)
+    #expect(data.quantity("training.diverged")?.value.value?.number == 3)
+    #expect(data.quantity("training.diverged")?.value.provenance?.detail == "the loss is nan")
+    #expect(data.notes.map(\.message) == ["note", "training diverged: the loss is nan"])
   }
 }

@@ -236,6 +236,30 @@ struct EnergyTests {
     #expect(energy.quantities.allSatisfy { $0.unit == "J" && $0.value.provenance?.source == .hardwareCounter })
   }
 
+  @Test func powerOverTime() throws {
+    let machine = ChangingFiles()
+    zone(machine, "intel-rapl:0", "package-0", 0)
+    let energy = collector(machine)
+    _ = energy.prepare(context)
+    energy.start(monotonicNanoseconds: 1_000_000_000)
+    zone(machine, "intel-rapl:0", "package-0", 500_000)
+    energy.tick(monotonicNanoseconds: 1_100_000_000)
+    zone(machine, "intel-rapl:0", "package-0", 700_000)
+    energy.stop(monotonicNanoseconds: 1_200_000_000)
+    let path = Programs.temporaryPath()
+    defer { unlink(path) }
+    try ProfileWriter(creating: path).write { transaction in
+      try transaction.repetition(Repetition(index: 0, startedAtUnixNanoseconds: 0, startMonotonicNanoseconds: 0))
+      try energy.write(to: transaction, repetition: 0)
+    }
+    let profile = try Profile(contentsOf: path)
+    let points = try #require(profile.repetitions.first).points
+    // 0.5 J and 0.2 J in a tenth of a second each.
+    #expect(points.map(\.timeNanoseconds) == [100_000_000, 200_000_000])
+    #expect(zip(points, [5.0, 2.0]).allSatisfy { abs($0.value - $1) < 1e-9 })
+    #expect(profile.series.map(\.name) == ["power.package"] && profile.series.first?.unit == "W")
+  }
+
   @Test func closedToUsers() {
     let machine = ChangingFiles()
     zone(machine, "intel-rapl:0", "package-0", 1)

@@ -212,6 +212,40 @@ extension Computing {
       #expect(cut.count { if case .epoch = $0 { true } else { false } } == 1)
     }
 
+    /// A loss, or a quality, that is no number ends training with a reason, and nothing is reported as its result.
+    @Test(arguments: [true, false])
+    func divergence(ofTheLoss: Bool) throws {
+      let reporter = try WorkloadReporter(.nowhere)
+      var stage = try LineBenchmark(BenchmarkConfiguration(scale: .small, batchSize: 16, maximumEpochs: 3)).stage("")
+      if ofTheLoss {
+        let step = stage.step
+        stage.step = { $0.number == 2 ? .nan : try step($0) }
+      } else {
+        stage.evaluate = { .nan }
+      }
+      let outcome = try Trainer(reporter: reporter).run(stage)
+      let words = ofTheLoss ? "the loss is nan in step 2, epoch 0" : "the accuracy is nan after epoch 0"
+      #expect(outcome.divergence == words && !outcome.isReached)
+      let told = reporter.events.compactMap {
+        if case .diverged(let step, let message) = $0 { (step, message) } else { nil }
+      }
+      #expect(told.count == 1 && told.first?.0 == (ofTheLoss ? 2 : 3) && told.first?.1.hasPrefix(words) == true)
+      #expect(losses(reporter.events).count == (ofTheLoss ? 3 : 4))
+    }
+
+    @Test func theTargetCanBeGiven() throws {
+      var run = BenchmarkRun("recommendation")
+      (run.target, run.threads) = (0.01, 1)
+      let reporter = try WorkloadReporter(.nowhere)
+      try run.run(reporter, traceDirectory: nil)
+      let results = reporter.events.compactMap {
+        if case .result(let reached, _, let target, _, let epochs) = $0 { (reached, target, epochs) } else { nil }
+      }
+      #expect(results.count == 1 && results.first.map { $0 == (true, 0.01, 1) } == true)
+      run.target = .nan
+      #expect(throws: BenchmarkRun.Failure.self) { try run.validated() }
+    }
+
     @Test func theModelsNumbersAreDeclared() throws {
       let events = try events({ $0.steps = 1 }, traces: true)
       func value(_ wanted: String) -> Double? {

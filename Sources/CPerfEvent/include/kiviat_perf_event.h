@@ -52,9 +52,11 @@ struct kiviat_launch {
   int failure_fd;
 };
 
-// Forks; fork is not available to Swift. The child runs only async-signal-safe code until its exec.
+// Forks; fork is not available to Swift. The child runs only async-signal-safe code until its exec, which happens in
+// `directory` where it is not NULL, with standard output and error going to the descriptor `output` where it is not -1.
 // Returns 0, or -1 with errno.
-int kiviat_launch_suspended(const char *file, char *const argv[], char *const envp[], struct kiviat_launch *out);
+int kiviat_launch_suspended(const char *file, char *const argv[], char *const envp[], const char *directory, int output,
+                            struct kiviat_launch *out);
 
 // 1 when the child ended (it is left to be reaped), 0 when it runs, -1 with errno. `siginfo_t` is unions and macros.
 int kiviat_child_ended(pid_t pid);

@@ -164,6 +164,8 @@ extension ReportBuilder {
       ("Target reached", .measured(training.reached.map { QuantityValue.text($0 ? "yes" : "no") }, unit: "")),
       ("Epochs to quality", .measured(training.epochsToQuality, unit: "1")),
       ("Time to quality", .measured(training.timeToQualityNanoseconds, unit: "ns")),
+      ("Time per epoch, training alone", .measured(training.timePerEpochNanoseconds, unit: "ns")),
+      ("Energy to quality", .measured(training.energyToQualityJoules, unit: "J")),
     ]
     var rows: [[Table.Cell]] = values.map { [Table.Cell($0.0), $0.1] }
     if case .measured(let times, let provenance) = training.stepTime {
@@ -176,6 +178,7 @@ extension ReportBuilder {
     return section(
       "training", "Training",
       [
+        training.divergence.map { Note(.warning, "Training diverged: \($0).") }.map { .note($0) },
         training.nonFiniteLossCount > 0
           ? .note(
             Note(

@@ -22,6 +22,8 @@ public struct BenchmarkRun: Sendable {
   public var epochs: Int?
   /// Whether reaching the target ends the training also when `epochs` is given.
   public var isToQuality = false
+  /// The quality that ends training, in the place of the benchmark's own.
+  public var target: Double?
   /// Where the data set lies; `nil` for the synthetic stand-in.
   public var dataDirectory: String?
   /// What computes: `cpu`.
@@ -36,6 +38,7 @@ public struct BenchmarkRun: Sendable {
     case outOfRange(name: String, value: String, allowed: String)
     case deviceMissing(String)
     case noDataDirectory(String)
+    case diverged(String)
 
     /// Cause and way out.
     public var description: String {
@@ -45,6 +48,7 @@ public struct BenchmarkRun: Sendable {
       case .outOfRange(let name, let value, let allowed): "--\(name) \(value): must be \(allowed)"
       case .deviceMissing(let device):
         "--device \(device): this libtorch (\(Torch.version)) computes on the cpu only; leave --device out"
+      case .diverged(let message): "training diverged: \(message)"
       case .noDataDirectory(let path):
         "--data \(path): there is no such directory; leave --data out for synthetic data"
       }
@@ -66,6 +70,9 @@ public struct BenchmarkRun: Sendable {
     try check("batch", batchSize, 1...1_048_576)
     try check("steps", steps, 1...1_000_000_000)
     try check("epochs", epochs, 1...1_000_000)
+    if let target, !target.isFinite {
+      throw Failure.outOfRange(name: "target", value: "\(target)", allowed: "a finite number")
+    }
     guard device == "cpu" else { throw Failure.deviceMissing(device) }
     if let dataDirectory {
       var isDirectory: ObjCBool = false
@@ -112,11 +119,17 @@ public struct BenchmarkRun: Sendable {
   }
 
   private func train(_ benchmark: any Benchmark, _ reporter: WorkloadReporter, _ info: ScaleInfo) throws {
+    let target = target ?? info.target.value
     let limits = TrainingLimits(steps: steps, epochs: epochs, stopsAtTarget: isToQuality || epochs == nil)
     let trainer = Trainer(limits: limits, reporter: reporter)
     var last: Trainer.Outcome?
     for name in benchmark.stageNames where !trainer.isExhausted {
-      last = try trainer.run(try phase(.other) { try benchmark.stage(name) })
+      var stage = try phase(.other) { try benchmark.stage(name) }
+      if name == benchmark.stageNames.last { stage.target.value = target }
+      let outcome = try trainer.run(stage)
+      // What comes after it, such as a student of a teacher that learnt nothing, would be no result either.
+      if let divergence = outcome.divergence { throw Failure.diverged(divergence) }
+      last = outcome
     }
     guard let last, !last.quality.isNaN else {
       reporter.report(.note(isWarning: false, message: "no epoch was finished, so there is no quality to tell"))
@@ -124,7 +137,7 @@ public struct BenchmarkRun: Sendable {
     }
     reporter.report(
       .result(
-        reached: last.isReached, metric: info.target.metric, target: info.target.value, quality: last.quality,
+        reached: last.isReached, metric: info.target.metric, target: target, quality: last.quality,
         epochs: last.epochs))
   }
 

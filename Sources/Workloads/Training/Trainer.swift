@@ -30,6 +30,8 @@ public final class Trainer {
     public var epochs: Int
     /// The loss of every step.
     public var losses: [Double]
+    /// Why training ended early, when its loss or its quality is no number any more.
+    public var divergence: String?
   }
 
   private let reporter: WorkloadReporter
@@ -88,8 +90,7 @@ public final class Trainer {
         reporter.progress(label(stage, epoch), steps - firstStep, of: total, unit: "steps", at: now)
         stepStart = now
         if !loss.isFinite {
-          reporter.report(
-            .note(isWarning: true, message: "the loss is \(loss): training diverged; try another seed or batch size"))
+          outcome.divergence = "the loss is \(loss) in step \(steps - 1), epoch \(epoch)"
           break training
         }
       }
@@ -105,6 +106,11 @@ public final class Trainer {
           samples: samples, meanLoss: lossSum / Double(samples), metric: stage.target.metric,
           quality: outcome.quality))
       for warning in stage.newWarnings() { reporter.report(.note(isWarning: true, message: warning)) }
+      // An infinite one, such as the perplexity of a model that knows nothing yet, may become better.
+      if outcome.quality.isNaN {
+        outcome.divergence = "the \(stage.target.metric) is \(outcome.quality) after epoch \(epoch)"
+        break
+      }
       if outcome.isReached && limits.stopsAtTarget { break }
     }
     if outcome.epochs > 0 {
@@ -114,6 +120,9 @@ public final class Trainer {
       }
     }
     stage.model.train(false)
+    if let divergence = outcome.divergence {
+      reporter.report(.diverged(step: max(steps - 1, 0), message: "\(divergence); try another seed or batch size"))
+    }
     reporter.report(.region(name: regionName, isBegin: false, time: monotonicNanoseconds()))
     return outcome
   }

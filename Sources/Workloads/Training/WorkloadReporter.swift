@@ -130,6 +130,7 @@ public final class WorkloadReporter {
       return String(
         format: "%@: %@ %.4f after %d epochs (target %.4f)", reached ? "target reached" : "target not reached", metric,
         quality, epochs, target)
+    case .diverged(_, let message): return "training diverged: \(message)"
     case .note(let isWarning, let message): return (isWarning ? "warning: " : "note: ") + message
     case .progress, .query, .region: return nil
     }

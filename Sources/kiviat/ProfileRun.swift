@@ -1,0 +1,118 @@
+// How is one target profiled into one file? What a profile of a command, of a benchmark and of a suite have in common.
+import Analysis
+import ArgumentParser
+import Foundation
+import ProfileModel
+import Profiler
+
+/// How to measure, whatever is measured.
+struct MeasuringOptions: ParsableArguments {
+  @Option(
+    name: .customShort("e"),
+    help: "Events to count, perf's and libpfm4's names, groups in {braces} (kiviat list events).")
+  var events: [String] = []
+
+  @Option(name: [.customShort("F"), .customLong("frequency")], help: "Samples per second and CPU; 0 for none.")
+  var frequency = 499
+
+  @Option(name: .long, help: "How to walk call stacks: fp (frame pointers), dwarf or none.")
+  var unwind: ProfileOptions.Unwinding = .framePointer
+
+  @Option(name: .long, help: "Counters: auto, hardware (fail without them) or off.")
+  var counters: ProfileOptions.Counters = .auto
+
+  func validate() throws {
+    guard frequency >= 0, frequency <= 100_000 else {
+      throw ValidationError("-F \(frequency): a frequency is 0 (no sampling) to 100000 samples per second")
+    }
+  }
+}
+
+/// Profiles targets one after another, each into a file of its own.
+final class ProfileRunner {
+  /// What is profiled.
+  struct Target {
+    /// The program and its arguments.
+    var command: [String]
+    /// The profile to write.
+    var output: String
+    /// Whether it traces its kernels and keeps a log, as our own benchmarks do.
+    var isBenchmark = false
+    /// What the profile records beside the command.
+    var settings: [String: String] = [:]
+    /// Variables for it.
+    var environment: [String: String] = [:]
+    /// Where it runs; `nil` for here.
+    var directory: String?
+    /// A file for what it writes; `nil` for our own streams.
+    var outputFile: String?
+    /// How often it is run.
+    var repetitions = 1
+    /// Collectors of this target's own.
+    var collectors: () -> [any Collector] = { [] }
+  }
+
+  private let measuring: MeasuringOptions
+  private let events: [PerfEventSpec]
+  private lazy var host = Host.read()
+  /// KIVIAT_CEILINGS=kept: those of an earlier run or none, where two seconds of full load would disturb others.
+  private lazy var benchmarkCeilings =
+    ProcessInfo.processInfo.environment["KIVIAT_CEILINGS"] == "kept"
+    ? knownCeilings : Ceilings.cached(for: host, kiviatVersion: kiviatVersion).quantities
+  private lazy var knownCeilings =
+    Ceilings.load(Ceilings.Key(host: host, kiviatVersion: kiviatVersion))?.quantities ?? []
+
+  /// - Throws: `EventError` for an event that does not exist, before anything runs.
+  init(_ measuring: MeasuringOptions) throws {
+    self.measuring = measuring
+    events = try EventParser().parse(options: measuring.events)
+  }
+
+  /// How it measures, for telling profiles apart that were measured otherwise.
+  var identity: [String: String] {
+    [
+      "events": measuring.events.joined(separator: " "), "frequency": "\(measuring.frequency)",
+      "unwinding": measuring.unwind.rawValue, "counters": measuring.counters.rawValue,
+    ]
+  }
+
+  /// Measures what takes seconds once, before the first benchmark.
+  func prepare() { _ = benchmarkCeilings }
+
+  /// Profiles a target.
+  ///
+  /// - Parameter progress: called about ten times a second, with what a benchmark tells of itself.
+  /// - Throws: `LaunchError`, `ProfileError`, `SystemCallError`.
+  func run(
+    _ target: Target, progress: (SessionProgress, WorkloadLogCollector.Progress?) -> Void = { _, _ in }
+  ) throws -> SessionOutcome {
+    var options = ProfileOptions(command: target.command, output: target.output)
+    options.repetitions = target.repetitions
+    options.events = measuring.events
+    options.frequency = measuring.frequency
+    options.unwinding = measuring.unwind
+    options.counters = measuring.counters
+    options.environment = target.environment
+    options.settings = target.settings.merging(["kiviat.version": kiviatVersion]) { $1 }
+    options.workingDirectory = target.directory
+    options.targetOutput = target.outputFile
+
+    // A benchmark's roofline needs this machine's ceilings. They take seconds the first time, so a plain command,
+    // which has no FLOPs to place under them, never waits for them.
+    let ceilings = target.isBenchmark ? benchmarkCeilings : knownCeilings
+    let host = host
+    let collectors = Collectors(events: events, isTraced: target.isBenchmark)
+    let session = ProfileSession(options: options) { collectors.make($0) + target.collectors() }
+    // The session keeps it off itself; the command gets it as we got it.
+    signal(SIGPIPE, Kiviat.inheritedPipeSignal)
+    defer { signal(SIGPIPE, SIG_IGN) }
+    return try session.run(
+      prologue: { transaction in
+        for quantity in host.quantities + ceilings { try transaction.quantity(quantity, repetition: -1) }
+      },
+      progress: { progress($0, collectors.log?.progress) })
+  }
+}
+
+extension ProfileOptions.Unwinding: ExpressibleByArgument {}
+extension ProfileOptions.Counters: ExpressibleByArgument {}
