@@ -5,9 +5,10 @@ public enum BenchmarkRegistry {
   /// In the order of their ids.
   public static var all: [any Benchmark.Type] {
     [
-      ImageClassification.self, TextTranslation.self, ObjectDetection.self, Recommendation.self,
-      SpatialTransformer.self, LearningToRank.self, NaturalLanguageProcessing.self, RecurrentTranslation.self,
-      ObjectDetectionHeavy.self, ObjectDetectionLight.self, NonrecurrentTranslation.self,
+      ImageClassification.self, ImageGeneration.self, TextTranslation.self, ImageToImage.self, FaceEmbedding.self,
+      FaceRecognition3D.self, ObjectDetection.self, Recommendation.self, SpatialTransformer.self, LearningToRank.self,
+      NaturalLanguageProcessing.self, RecurrentTranslation.self, ObjectDetectionHeavy.self, ObjectDetectionLight.self,
+      NonrecurrentTranslation.self,
     ]
   }
 

@@ -19,6 +19,9 @@ public indirect enum LearningRateSchedule: Sendable {
   /// Up from 1/100 along an exponential; halved so many times in equal intervals from `start` of the run on (MLPerf's
   /// GNMT).
   case halvings(warmUp: Int, start: Double, count: Int)
+  /// 1 in the first `after` (a share) of the epochs, then lower from epoch to epoch, in equal steps that would reach 0 after the
+  /// last one.
+  case linearDecay(after: Double)
   /// Linear from 0 over the first steps, then another schedule.
   case warmUp(steps: Int, then: LearningRateSchedule)
 
@@ -49,6 +52,10 @@ public indirect enum LearningRateSchedule: Sendable {
       guard step >= first, count > 0 else { return 1 }
       let interval = max((total - first) / count, 1)
       return pow(0.5, Double(min((step - first) / interval + 1, count)))
+    case .linearDecay(let share):
+      let epochs = Double(total / max(stepsPerEpoch, 1))
+      let constant = (share * epochs).rounded(.down)
+      return 1 - max(0, Double(epoch + 1) - constant) / (epochs - constant + 1)
     case .warmUp(let steps, let then):
       let factor = then.factor(step: step, stepsPerEpoch: stepsPerEpoch, total: total)
       return step < steps ? factor * Double(step + 1) / Double(steps) : factor
