@@ -103,7 +103,7 @@ extension Computing {
         losses += try StageCheck.train(stage, steps: 30, epoch: epoch, firstStep: losses.count)
       }
       // The loss need not fall: the search's visits, which are to be predicted, become more decided.
-      #expect(losses.allSatisfy(\.isFinite))
+      #expect(losses.allSatisfy { $0.isFinite })
       let after = try StageCheck.evaluate(stage)
       #expect(after > before + 0.08 && after <= 1, "\(before) to \(after)")
       #expect(stage.measures()[0].value >= 32)
