@@ -1,5 +1,5 @@
 // Do the Transformer, GNMT and BERT compute what PyTorch's own layers compute, forward and backward?
-// The expected numbers are printed by Benchmarks/reference/sequences.py (PyTorch 2.13, in f64).
+// The expected numbers are printed by Benchmarks/reference/transformers.py (PyTorch 2.13, in f64).
 import Foundation
 import Testing
 
@@ -43,7 +43,7 @@ private var target: Tensor { Tensor(integers: [2, 5, 4, 6, 2, 7, 0, 0], shape: [
 private var next: Tensor { Tensor(integers: [5, 4, 6, 3, 7, 3, 0, 0], shape: [8]) }
 
 extension Computing {
-  @Suite struct SequenceReferenceTests {
+  @Suite struct TransformerReferenceTests {
     private func transformer(_ original: TranslationTransformer.Shape) -> (TranslationTransformer, Tensor) {
       var shape = original
       shape.stack.width = 8
