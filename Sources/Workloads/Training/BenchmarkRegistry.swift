@@ -5,10 +5,11 @@ public enum BenchmarkRegistry {
   /// In the order of their ids.
   public static var all: [any Benchmark.Type] {
     [
-      ImageClassification.self, ImageGeneration.self, TextTranslation.self, ImageToImage.self, FaceEmbedding.self,
-      FaceRecognition3D.self, ObjectDetection.self, Recommendation.self, SpatialTransformer.self, LearningToRank.self,
-      NaturalLanguageProcessing.self, RecurrentTranslation.self, ObjectDetectionHeavy.self, ObjectDetectionLight.self,
-      NonrecurrentTranslation.self,
+      ImageClassification.self, ImageGeneration.self, TextTranslation.self, ImageToText.self, ImageToImage.self,
+      SpeechRecognition.self, FaceEmbedding.self, FaceRecognition3D.self, ObjectDetection.self, Recommendation.self,
+      VideoPrediction.self, ImageCompression.self, ObjectReconstruction.self, TextSummarization.self,
+      SpatialTransformer.self, LearningToRank.self, NaturalLanguageProcessing.self, RecurrentTranslation.self,
+      ObjectDetectionHeavy.self, ObjectDetectionLight.self, NonrecurrentTranslation.self,
     ]
   }
 
