@@ -121,10 +121,11 @@ if let torch = LibTorch.find() {
     .target(name: "CTorch", dependencies: ["CKernelTrace"], cxxSettings: cxx, linkerSettings: linker),
     .systemLibrary(name: "CTurboJPEG", providers: [.apt(["libturbojpeg0-dev"])]),
     .systemLibrary(name: "CPNG", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(name: "CSndfile", providers: [.apt(["libsndfile1-dev"])]),
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CExpat", providers: [.apt(["libexpat1-dev"])]),
     .target(
-      name: "Workloads", dependencies: ["CTorch", "WorkloadLog", "CTurboJPEG", "CPNG", "CZlib", "CExpat"],
+      name: "Workloads", dependencies: ["CTorch", "WorkloadLog", "CTurboJPEG", "CPNG", "CSndfile", "CZlib", "CExpat"],
       swiftSettings: swift),
     .executableTarget(
       name: "kiviat-workload",

@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
-"""Reference parameter counts and FLOPs of the three detectors, by PyTorch itself.
+"""Reference parameter counts, FLOPs, outputs and gradients of the three detectors, by PyTorch itself.
 
-Needs `pip install torch` (any CPU wheel from 2.4 on). Models live on the meta device, so that nothing is computed.
-Prints one JSON object; the Swift tests carry its values. FLOPs are torch.utils.flop_counter's of a forward pass in
-evaluation mode: a multiply-accumulate is two, of convolutions and matrix products only. Region pooling and suppression
-are none of these, so a pooled region is an empty tensor here.
+Needs `pip install torch` (any CPU wheel from 2.4 on). Prints one JSON object; the Swift tests carry its values.
+
+FLOPs are torch.utils.flop_counter's of a forward pass in evaluation mode: a multiply-accumulate is two, of convolutions
+and matrix products only. Models live on the meta device for that, so that nothing is computed. Region pooling and
+suppression are no products, so a pooled region is an empty tensor.
+
+Outputs and gradients are those of the small models with parameters and images made by a rule. Instead of pooled regions
+the heads see a corner of the finest map.
 """
 import json
 import torch
@@ -29,12 +33,16 @@ class Block(nn.Module):
             nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x):
-        return self.body(x) + self.shortcut(x)
+        y = x
+        for place in range(0, len(self.body), 2):
+            y = self.body[place + 1](self.body[place](y))
+            y = F.relu(y) if place + 2 < len(self.body) else y
+        return F.relu(y + self.shortcut(x))
 
 
 def backbone(width, blocks, strides, bottleneck, padded):
     """Stem and stages; the channels of each stage."""
-    stem = nn.Sequential(nn.Conv2d(3, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width),
+    stem = nn.Sequential(nn.Conv2d(3, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
                          nn.MaxPool2d(3, 2, 1) if padded else nn.MaxPool2d(3, 2, ceil_mode=True))
     stages, channels, inputs = [], [], width
     for number, (count, stride) in enumerate(zip(blocks, strides)):
@@ -55,8 +63,8 @@ class Proposals(nn.Module):
         self.objectness, self.deltas = nn.Conv2d(channels, outputs * anchors, 1), nn.Conv2d(channels, 4 * anchors, 1)
 
     def forward(self, x):
-        y = self.conv(x)
-        return self.objectness(y), self.deltas(y)
+        y = F.relu(self.conv(x))
+        return [self.objectness(y), self.deltas(y)]
 
 
 class FasterRCNN(nn.Module):
@@ -70,9 +78,9 @@ class FasterRCNN(nn.Module):
         x = self.stem(x)
         for stage in self.stages[:3]:
             x = stage(x)
-        self.rpn(x)
-        y = self.stages[3](torch.empty(regions, self.channels[2], 7, 7)).mean([2, 3])
-        return self.cls(y), self.box(y)
+        pooled = x[:, :, :7, :7] if regions is None else torch.empty(regions, self.channels[2], 7, 7)
+        y = self.stages[3](pooled).mean([2, 3])
+        return self.rpn(x) + [self.cls(y), self.box(y)]
 
 
 class MaskRCNN(nn.Module):
@@ -85,8 +93,9 @@ class MaskRCNN(nn.Module):
         self.fc6, self.fc7 = nn.Linear(49 * channels, hidden), nn.Linear(hidden, hidden)
         self.cls, self.box = nn.Linear(hidden, classes), nn.Linear(hidden, 4 * classes)
         self.mask = nn.Sequential(
-            *[nn.Conv2d(channels if i == 0 else mask_channels, mask_channels, 3, padding=1) for i in range(4)],
-            nn.ConvTranspose2d(mask_channels, mask_channels, 2, 2), nn.Conv2d(mask_channels, classes, 1))
+            *[layer for i in range(4) for layer in (
+                nn.Conv2d(channels if i == 0 else mask_channels, mask_channels, 3, padding=1), nn.ReLU())],
+            nn.ConvTranspose2d(mask_channels, mask_channels, 2, 2), nn.ReLU(), nn.Conv2d(mask_channels, classes, 1))
         self.channels = channels
 
     def forward(self, x, regions, objects):
@@ -101,13 +110,15 @@ class MaskRCNN(nn.Module):
             inner = own if inner is None else own + F.interpolate(inner, own.shape[2:])
             maps.insert(0, output(inner))
         maps.append(F.max_pool2d(maps[-1], 1, 2))
-        for level in maps:
-            self.rpn(level)
-        if regions:
-            y = self.fc7(self.fc6(torch.empty(regions, 49 * self.channels)))
-            self.cls(y), self.box(y)
-        if objects:
-            self.mask(torch.empty(objects, self.channels, 14, 14))
+        results = [output for level in maps for output in self.rpn(level)]
+        if regions != 0:
+            pooled = maps[0][:, :, :7, :7] if regions is None else torch.empty(regions, self.channels, 7, 7)
+            y = F.relu(self.fc7(F.relu(self.fc6(pooled.flatten(1)))))
+            results += [self.cls(y), self.box(y)]
+        if objects != 0:
+            results.append(
+                self.mask(maps[0][:, :, :14, :14] if objects is None else torch.empty(objects, self.channels, 14, 14)))
+        return results
 
 
 class SSD(nn.Module):
@@ -116,7 +127,7 @@ class SSD(nn.Module):
         self.stem, self.stages, channels = backbone(width, blocks, strides, False, True)
         inputs = [channels[-1]] + [wide for _, wide, _, _ in pairs]
         self.additional = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(i, narrow, 1), nn.Conv2d(narrow, wide, 3, stride, padding))
+            nn.Sequential(nn.Conv2d(i, narrow, 1), nn.ReLU(), nn.Conv2d(narrow, wide, 3, stride, padding), nn.ReLU())
             for i, (narrow, wide, stride, padding) in zip(inputs, pairs))
         self.loc = nn.ModuleList(nn.Conv2d(i, 4 * n, 3, padding=1) for i, n in zip(inputs, counts))
         self.conf = nn.ModuleList(nn.Conv2d(i, classes * n, 3, padding=1) for i, n in zip(inputs, counts))
@@ -125,10 +136,12 @@ class SSD(nn.Module):
         x = self.stem(x)
         for stage in self.stages:
             x = stage(x)
+        results = []
         for number, (loc, conf) in enumerate(zip(self.loc, self.conf)):
-            loc(x), conf(x)
+            results += [loc(x), conf(x)]
             if number < len(self.additional):
                 x = self.additional[number](x)
+        return results
 
 
 def measure(model, *inputs):
@@ -136,6 +149,36 @@ def measure(model, *inputs):
     with FlopCounterMode(display=False) as counter:
         model(*inputs)
     return {"parameters": sum(p.numel() for p in model.parameters()), "forward_flops": counter.get_total_flops()}
+
+
+def pattern(count, factor, modulus):
+    """Numbers from -1/2 to 1/2."""
+    return torch.arange(count, dtype=torch.float64, device="cpu") * factor % modulus / modulus - 0.5
+
+
+def values(model, *inputs, frozen):
+    """Mean squares of the outputs, and the norm of the gradient of their sum."""
+    model = model.to_empty(device="cpu")
+    model.train(not frozen)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+    for name, parameter in model.named_parameters():
+        numbers = pattern(parameter.numel(), 37, 101).reshape(parameter.shape)
+        if parameter.dim() > 1:
+            numbers = numbers * 4 / (parameter[0].numel()) ** 0.5
+        else:
+            numbers = numbers * 0.2 + (0 if name.endswith("bias") else 1)
+        parameter.data.copy_(numbers)
+    if frozen:
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.requires_grad_(False)
+    with torch.device("cpu"):
+        outputs = [y.square().mean() for y in model(pattern(2 * 3 * 64 * 64, 73, 211).float().view(2, 3, 64, 64), *inputs)]
+        sum(outputs).backward()
+    squares = [p.grad.double().square().sum() for p in model.parameters() if p.grad is not None]
+    return {"outputs": [y.item() for y in outputs], "gradient": sum(squares).sqrt().item()}
 
 
 image = lambda height, width: torch.empty(1, 3, height, width)
@@ -163,4 +206,7 @@ print(json.dumps({
     "small mask r-cnn, 64x64, 30 regions, 4 objects": measure(small_mask, image(64, 64), 30, 4),
     "ssd300 r34": measure(ssd, image(300, 300)),
     "small ssd, 64x64": measure(small_ssd, image(64, 64)),
+    "small faster r-cnn, values": values(small_faster, None, frozen=True),
+    "small mask r-cnn, values": values(small_mask, None, None, frozen=True),
+    "small ssd, values": values(small_ssd, frozen=False),
 }, indent=1))

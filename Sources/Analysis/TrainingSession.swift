@@ -67,7 +67,7 @@ extension TrainingSession {
         batchSize: settings["batch_size"].flatMap { Int($0) },
         // Of several stages the last: its quality is the benchmark's.
         optimizer: epochs.last.flatMap { $0.stage.isEmpty ? nil : settings["\($0.stage).optimizer"] }
-          ?? settings["optimizer"],
+          ?? settings["optimizer"] ?? settings.filter { $0.key.hasSuffix(".optimizer") }.min { $0.key < $1.key }?.value,
         platform: profile.host.first { $0.name == "host.cpu.model" }?.value.value?.text, initStart: zero,
         runStart: zero + first.timeNanoseconds - first.durationNanoseconds,
         runStop: max(lastStep, epochs.last?.end ?? lastStep), epochs: epochs,

@@ -67,6 +67,9 @@ enum class Kind {
   adam,
   rmsprop,
   clip,
+  /// `factor` FLOPs for every number of the first tensor, the gates; the products count for themselves.
+  gru_scan,
+  gru_scan_backward,
 };
 
 /// Where the parameters of a convolution stand among the inputs; −1 for none.
@@ -198,6 +201,9 @@ const std::unordered_map<std::string, Rule> &rules() {
     add(simple(Kind::adam), {"kiviat::adam_"});
     add(simple(Kind::rmsprop), {"kiviat::rmsprop_"});
     add(simple(Kind::clip), {"kiviat::clip_"});
+    // Of a unit: two σ with two additions each (6), tanh of a product's sum (3), the bias's sum, the mixture (3); back 22.
+    add(simple(Kind::gru_scan, 19.0 / 3), {"kiviat::gru_scan"});
+    add(simple(Kind::gru_scan_backward, 22), {"kiviat::gru_scan_backward"});
     return t;
   }();
   return *table;
@@ -401,6 +407,8 @@ bool works_itself(Kind kind) {
     case Kind::adam:
     case Kind::rmsprop:
     case Kind::clip:
+    case Kind::gru_scan:
+    case Kind::gru_scan_backward:
       return true;
     default:
       return false;
@@ -599,6 +607,12 @@ Cost formula_cost(const Rule *rule, Inputs inputs, bool has_out) {
       double count = list_count(inputs[0]);
       return formula(count * 13, count * 4 * 7);
     }
+    case Kind::gru_scan:
+      // Writes the state and four numbers for each of three gates.
+      return formula(rule->factor * n, in + 5.0 / 3 * bytes_of(first));
+    case Kind::gru_scan_backward:
+      // Writes the gates' gradients twice.
+      return formula(rule->factor * n, in + 6 * bytes_of(first));
     case Kind::clip: {
       double count = list_count(inputs[0]);
       return formula(count * 2, count * 4);

@@ -47,9 +47,11 @@ public struct SuiteRun: Sendable, Hashable, Codable {
   public var isReached: Bool?
   /// Epochs that it trained.
   public var epochs: Double?
+  /// Samples a second: of the median training step, or of inference.
+  public var samplesPerSecond: Double?
 
   enum CodingKeys: String, CodingKey {
-    case id, profile, output, state, reason, settings, seconds, quality, metric, target, epochs
+    case id, profile, output, state, reason, settings, seconds, quality, metric, target, epochs, samplesPerSecond
     case number = "repeat"
     case isReached = "reached"
   }

@@ -22,7 +22,7 @@ struct BenchmarkOptions: ParsableArguments {
   @Flag(help: "Train until the target quality is reached; the default where neither --steps nor --epochs is given.")
   var toQuality = false
 
-  @Option(help: "Seed of everything random. Default: 0.")
+  @Option(help: "Seed of everything random. Default: 1.")
   var seed: UInt64?
 
   @Option(help: "Samples per batch.")

@@ -23,8 +23,8 @@ enum BenchmarkTable {
     let target = scale.target
     return [
       name, "\(target.metric) \(target.isHigherBetter ? "≥" : "≤") \(SuiteTable.number(target.value))",
-      scale.parameters.map { "\(short($0)) parameters" } ?? "parameters by data",
-      scale.forwardFLOPs.map { "\(short($0))FLOP a sample" } ?? "FLOPs by data",
+      scale.parameters.map { "\(short($0)) parameters" } ?? "parameters vary",
+      scale.forwardFLOPs.map { "\(short($0))FLOP a sample" } ?? "FLOPs vary",
     ]
   }
 

@@ -133,7 +133,7 @@ struct ProfileCommand: ParsableCommand {
         benchmark: one, tool: tool, arguments: benchmark.arguments, settings: benchmark.settings, output: path)
       let status = try profile(target, named: one.name, runner)
       if worst == 0 { worst = status }
-      if let logFile, let format = log.format { try logFile.write(format.text(profileAt: path)) }
+      if let logFile, let format = log.format { try format.write(profileAt: path, to: logFile) }
     }
     ProfileSession.leave(status: worst)
   }

@@ -252,7 +252,7 @@ final class SuiteProfile {
     }
     if let logFormat, case .builtIn = benchmark.workload {
       let log = try OutputFile(final.replacingSuffix(".kiviat", with: ".\(logFormat.rawValue)"))
-      try log.write(logFormat.text(profileAt: final))
+      try logFormat.write(profileAt: final, to: log)
     }
   }
 

@@ -7,17 +7,18 @@ import Suites
 enum SuiteTable {
   /// The table, a heading first.
   static func rows(_ record: SuiteRecord) -> [String] {
-    var cells = [["id", "benchmark", "state", "time", "epochs", "quality", "target"]]
-    for run in record.runs {
+    var cells = [["id", "benchmark", "state", "time", "samples/s", "epochs", "quality", "target"]]
+    for run in record.runs where run.state != .leftOut {
       let benchmark = record.suite.benchmarks.first { $0.id == run.id }
       let quality = run.quality.map { "\(number($0)) \(run.metric ?? "")" } ?? ""
       let target = run.target.map { number($0) + (run.isReached == true ? " reached" : " missed") } ?? ""
       cells.append([
         run.id + (run.number > 1 ? " (\(run.number))" : ""), benchmark?.workloadName ?? "", run.state.rawValue,
-        run.seconds.map(ProgressLine.clock) ?? "", run.epochs.map(number) ?? "", quality, target,
+        run.seconds.map(ProgressLine.clock) ?? "", run.samplesPerSecond.map(number) ?? "", run.epochs.map(number) ?? "",
+        quality, target,
       ])
     }
-    return aligned(cells, right: [3, 4])
+    return aligned(cells, right: [3, 4, 5])
   }
 
   /// Columns as wide as their widest cell, two spaces between.
@@ -37,6 +38,7 @@ enum SuiteTable {
 
   /// Four digits that count.
   static func number(_ value: Double) -> String {
-    value == value.rounded() && abs(value) < 1e6 ? String(Int(value)) : String(format: "%.4g", value)
+    abs(value) < 1e15 && (value == value.rounded() || abs(value) >= 1000)
+      ? String(Int(value.rounded())) : String(format: "%.4g", value)
   }
 }

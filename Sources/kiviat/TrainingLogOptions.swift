@@ -31,6 +31,12 @@ struct TrainingLogOptions: ParsableArguments {
 extension TrainingLogFormat: ExpressibleByArgument {}
 
 extension TrainingLogFormat {
-  /// The log of the only run of a profile.
-  func text(profileAt path: String) throws -> String { try text(Profile(contentsOf: path)) }
+  /// Writes the log of a profile's only run; of a run that did not train there is none, and a warning says so.
+  func write(profileAt path: String, to file: OutputFile) throws {
+    do {
+      try file.write(text(Profile(contentsOf: path)))
+    } catch let failure as Failure {
+      Terminal.warning("\(path): \(failure)")
+    }
+  }
 }

@@ -345,6 +345,10 @@ private let fakeList: String = {
       let ended = try workplace.start(Programs.kiviat + arguments, environment: environment).wait()
       #expect(ended.status == 64, "\(arguments) \(ended)")
     }
+    // Nothing was trained: a warning, and the suite goes on.
+    try workplace.write(fakeWorkload.replacing("step 0 ", with: ": step 0 "), to: "workload", mode: 0o755)
+    let untrained = try kiviat("profile", "fake-3", "-q", "--log-format", "mllog", "--log", "none.txt")
+    #expect(untrained.status == 1 && untrained.errors.contains("no training log"), "\(untrained)")
     let nowhere = try kiviat("profile", "fake-1", "--log-format", "mllog", "--log", "no/such/folder/x")
     #expect(nowhere.status == 1 && nowhere.errors.contains("no/such/folder"), "\(nowhere)")
   }

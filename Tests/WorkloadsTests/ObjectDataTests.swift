@@ -154,6 +154,8 @@ func writeCOCO(_ directory: TemporaryDirectory, images: Int = 4) throws {
     try expect([".annotations[0].image_id", "missing"], #""image_id": 1, "category_id": 18"#, #""category_id": 18"#)
     try expect(["annotation 11", "outline", "80×60"], "dQ2n0^c2", "PT4")
     try expect(["annotation 12", "outline"], "[0, 600, 4200]", "[0, 600, 4201]")
+    try expect(["annotation 10", "outline"], "[10, 20, 40, 20, 40, 40, 10, 40]", "[10, 20, 40, 20, 40, 40, 10, 1e38]")
+    try expect(["annotation 10", "outline"], "[10, 20, 40, 20, 40, 40, 10, 40]", "[10, 20, 40, 20]")
     try expect(["image 2 is there twice"], #"{"id": 1, "file_name""#, #"{"id": 2, "file_name""#)
     try expect(["../x.jpg"], #""1.jpg""#, #""../x.jpg""#)
     try directory.write(file, String(sound.prefix(300)))
@@ -177,6 +179,9 @@ func writeCOCO(_ directory: TemporaryDirectory, images: Int = 4) throws {
     #expect(RunLengthMask(compressed: "12".utf8, width: 3, height: 2) == nil)
     #expect(RunLengthMask(compressed: "1~".utf8, width: 3, height: 1) == nil)
     #expect(RunLengthMask(compressed: "1Q".utf8, width: 3, height: 1) == nil)
+    // Lengths that grow and grow.
+    let growing = String(repeating: "oooooooooo?", count: 40)
+    #expect(RunLengthMask(compressed: growing.utf8, width: 60, height: 40) == nil)
     #expect(RunLengthMask(counts: [-1, 7], width: 3, height: 2) == nil)
     #expect(RunLengthMask(counts: [.max, 1], width: 3, height: 2) == nil)
   }

@@ -318,6 +318,19 @@ bool ct_gru(
     const ct_tensor *a, const ct_tensor *state, ct_tensor *const *parameters, ct_int count, bool has_biases,
     ct_int layers, double dropout, bool training, bool bidirectional, bool batch_first, ct_tensor **output,
     ct_tensor **hidden);
+/// Sequences without their padding, longest first, and how many have each step.
+bool ct_pack_padded(
+    const ct_tensor *a, const ct_int *lengths, ct_int count, bool batch_first, ct_tensor **data, ct_tensor **sizes);
+/// The same with zeros up to `total` steps.
+ct_tensor *ct_pad_packed(const ct_tensor *data, const ct_tensor *sizes, bool batch_first, ct_int total);
+bool ct_lstm_packed(
+    const ct_tensor *data, const ct_tensor *sizes, ct_tensor *const *states, ct_tensor *const *parameters,
+    ct_int count, bool has_biases, ct_int layers, double dropout, bool training, bool bidirectional,
+    ct_tensor **output, ct_tensor **hidden, ct_tensor **cell);
+/// One direction of one layer of gated recurrent units as one operation, kiviat::gru_scan, with gradients. `gates` [T, N,
+/// 3 H] is what the input adds, with its bias; `lengths` i64 [N] or NULL. Gives the states [T, N, H], zero beyond the end.
+ct_tensor *ct_gru_scan(
+    const ct_tensor *gates, const ct_tensor *weight, const ct_tensor *bias, const ct_tensor *lengths, bool reverse);
 /// One step: the states are [N, H].
 bool ct_lstm_cell(
     const ct_tensor *a, ct_tensor *const *states, const ct_tensor *input_weight, const ct_tensor *hidden_weight,

@@ -191,7 +191,8 @@ extension ReportBuilder {
   /// What a series is called, and whether its unit is a plain number.
   static let seriesNames: [String: (label: String, isCount: Bool)] = [
     "cpu.use": ("Hardware threads busy", true), "threads": ("Threads", true),
-    "power.package": ("Power of the processor", true), "memory.rss": ("Resident memory", false), "io.read": ("Read from storage", false),
+    "power.package": ("Power of the processor", true), "memory.rss": ("Resident memory", false),
+    "io.read": ("Read from storage", false),
     "io.write": ("Written to storage", false), "context_switches": ("Context switches a second", true),
   ]
 }

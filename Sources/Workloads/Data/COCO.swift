@@ -66,7 +66,10 @@ struct COCO: ObjectSource {
     func outline(_ image: File.Image) -> Outline? {
       switch self {
       case .polygons(let polygons):
-        return polygons.allSatisfy { $0.count >= 6 && $0.count % 2 == 0 } ? .polygons(polygons) : nil
+        let isSound = polygons.allSatisfy { polygon in
+          polygon.count >= 6 && polygon.count % 2 == 0 && polygon.allSatisfy { abs($0) < 1_000_000 }
+        }
+        return isSound ? .polygons(polygons) : nil
       case .counts(let counts, let size):
         guard size == [image.height, image.width] else { return nil }
         return RunLengthMask(counts: counts, width: image.width, height: image.height).map { .runs($0) }

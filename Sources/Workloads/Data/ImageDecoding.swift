@@ -34,8 +34,15 @@ struct EncodedImage {
     } catch {
       throw .unreadable(path: path, reason: error.localizedDescription)
     }
+    try self.init([UInt8](data), path: path)
+  }
+
+  /// Reads the header of an image which lies in memory; `path` tells in messages where it came from.
+  ///
+  /// - Throws: `DataError.corruptImage`.
+  init(_ bytes: [UInt8], path: String) throws(DataError) {
     self.path = path
-    bytes = [UInt8](data)
+    self.bytes = bytes
     if bytes.starts(with: [0xFF, 0xD8]) {
       (width, height, format) = try Self.jpegHeader(bytes, path)
     } else if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {

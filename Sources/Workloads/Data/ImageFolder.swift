@@ -1,6 +1,5 @@
 // ImageNet's layout: a folder a class, a JPEG or PNG file an image.
 import Foundation
-import Synchronization
 
 /// One split of a directory `DIR/train/CLASS/*.JPEG`, `DIR/val/CLASS/*.JPEG` (or `validation`).
 public final class ImageFolder: ImageSource {
@@ -16,8 +15,6 @@ public final class ImageFolder: ImageSource {
 
   /// Endings of image files, in lower case.
   static let endings = ["jpg", "jpeg", "png"]
-  /// One unreadable image in so many is replaced by its successor and named in the log; more end the run.
-  static let imagesPerTolerableLoss = 1000
 
   /// The directory given by the user.
   public let origin: String
@@ -31,8 +28,7 @@ public final class ImageFolder: ImageSource {
   private let statistics: ChannelStatistics
   private let files: [String]
   private let labels: [Int32]
-  /// Labels of the images that could not be read, for the tolerance and for the log.
-  private let losses = Mutex<(paths: [String], told: Int)>(([], 0))
+  private let losses: UnreadableImages
 
   /// Number of images.
   public var count: Int { files.count }
@@ -86,9 +82,10 @@ public final class ImageFolder: ImageSource {
     self.statistics = statistics
     self.files = files
     self.labels = labels
+    losses = UnreadableImages(of: files.count)
   }
 
-  private static func isImage(_ name: String) -> Bool {
+  static func isImage(_ name: String) -> Bool {
     guard let dot = name.lastIndex(of: ".") else { return false }
     return endings.contains(name[name.index(after: dot)...].lowercased())
   }
@@ -97,16 +94,10 @@ public final class ImageFolder: ImageSource {
   public func write(
     _ index: Int, epoch: Int, into planes: UnsafeMutableBufferPointer<Float>
   ) throws(DataError) -> Int64 {
-    for offset in 0..<count {
-      let position = (index + offset) % count
-      do {
-        try read(position, epoch: epoch, into: planes)
-        return Int64(labels[position])
-      } catch {
-        try bear(error, at: position)
-      }
+    try losses.firstReadable(from: index, of: count, path: { root + "/" + files[$0] }) { position throws(DataError) in
+      try read(position, epoch: epoch, into: planes)
+      return Int64(labels[position])
     }
-    throw .empty(path: root, expected: "at least one readable image")
   }
 
   private func read(_ index: Int, epoch: Int, into planes: UnsafeMutableBufferPointer<Float>) throws(DataError) {
@@ -128,24 +119,6 @@ public final class ImageFolder: ImageSource {
     image.write(box, side: side, isMirrored: isMirrored, statistics: statistics, into: planes)
   }
 
-  /// Counts a loss, and throws it when there have been too many.
-  private func bear(_ error: DataError, at index: Int) throws(DataError) {
-    let path = files[index]
-    let isTolerable = losses.withLock { losses in
-      if !losses.paths.contains(path) { losses.paths.append(path) }
-      return losses.paths.count <= count / Self.imagesPerTolerableLoss
-    }
-    if !isTolerable { throw error }
-  }
-
   /// Names the unreadable images that have been replaced since the last call.
-  public func newWarnings() -> [String] {
-    losses.withLock { losses in
-      defer { losses.told = losses.paths.count }
-      return losses.paths[losses.told...].map {
-        "cannot decode \(root)/\($0); the next image took its place "
-          + "(tolerated up to one image in \(Self.imagesPerTolerableLoss))"
-      }
-    }
-  }
+  public func newWarnings() -> [String] { losses.newWarnings() }
 }

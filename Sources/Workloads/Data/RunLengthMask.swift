@@ -31,6 +31,8 @@ struct RunLengthMask: Hashable, Sendable {
       // The highest bit of the last group is the sign.
       if bits & 16 != 0 { value -= 1 << shift }
       if counts.count > 2 { value += counts[counts.count - 2] }
+      // Before a sum of many can overflow.
+      guard (0...width * height).contains(value) else { return nil }
       counts.append(value)
       (value, shift) = (0, 0)
     }

@@ -19,6 +19,9 @@ public enum Initialization: Sendable {
   case kaimingNormal(byOutputs: Bool = false)
   /// LeCun et al. 1998: uniform in ±√(3 / in).
   case lecunUniform
+  /// Saxe et al. 2014: rows (all that leads to one output) of length 1 at right angles to each other, or columns where
+  /// there are more outputs than inputs.
+  case orthogonal
 
   /// Overwrites the tensor's values.
   public func callAsFunction(_ tensor: Tensor) {
@@ -43,7 +46,35 @@ public enum Initialization: Sendable {
     case .lecunUniform:
       let bound = (3 / Double(fanIn)).squareRoot()
       tensor.fillUniform(-bound, bound)
+    case .orthogonal: Self.orthogonalize(tensor)
     }
+  }
+
+  /// Normal numbers, made orthonormal by Gram and Schmidt's method, twice because once loses digits.
+  private static func orthogonalize(_ tensor: Tensor) {
+    tensor.fillNormal()
+    let rows = tensor.size(0)
+    let columns = tensor.count / rows
+    let isWide = rows <= columns
+    let (count, length) = isWide ? (rows, columns) : (columns, rows)
+    let values = tensor.doubles()
+    var vectors = (0..<count).map { v in
+      (0..<length).map { values[isWide ? v * length + $0 : $0 * count + v] }
+    }
+    for v in 0..<count {
+      for _ in 0..<2 {
+        for earlier in 0..<v {
+          let overlap = zip(vectors[v], vectors[earlier]).reduce(0) { $0 + $1.0 * $1.1 }
+          for place in 0..<length { vectors[v][place] -= overlap * vectors[earlier][place] }
+        }
+        let norm = vectors[v].reduce(0) { $0 + $1 * $1 }.squareRoot()
+        for place in 0..<length { vectors[v][place] /= norm }
+      }
+    }
+    let result = (0..<tensor.count).map { place in
+      Float(isWide ? vectors[place / length][place % length] : vectors[place % count][place / count])
+    }
+    tensor.copy(from: Tensor(result, shape: tensor.shape))
   }
 
   /// Connections into and out of a unit: dimension 1 and 0, times the kernel.

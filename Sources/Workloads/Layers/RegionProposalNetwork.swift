@@ -186,6 +186,8 @@ final class RegionProposalNetwork: Module {
         }
       }
       let count = positives.count + negatives.count
+      // In an image smaller than every anchor there is nothing to learn.
+      guard count > 0 else { return output.objectness.sum() * 0 }
       let logits = output.objectness.reshaped([-1]).rows(positives + negatives)
       let labels = [Float](repeating: 1, count: positives.count) + [Float](repeating: 0, count: negatives.count)
       let classification = logits.binaryCrossEntropy(Tensor(labels, shape: [count]))

@@ -6,14 +6,24 @@ public enum BenchmarkRegistry {
   public static var all: [any Benchmark.Type] {
     [
       ImageClassification.self,
+      ImageGeneration.self,
+      ImageToText.self,
+      ImageToImage.self,
+      SpeechRecognition.self,
+      FaceEmbedding.self,
+      FaceRecognition3D.self,
       ObjectDetection.self,
       Recommendation.self,
+      VideoPrediction.self,
+      ImageCompression.self,
+      ObjectReconstruction.self,
+      TextSummarization.self,
       SpatialTransformer.self,
       LearningToRank.self,
       NeuralArchitectureSearch.self,
       Advertising.self,
-      ReinforcementLearning.self,
       ObjectDetectionHeavy.self,
+      ReinforcementLearning.self,
       ObjectDetectionLight.self,
     ]
   }

@@ -12,6 +12,9 @@ public indirect enum LearningRateSchedule: Sendable {
   case cosine(end: Double = 0)
   /// Up from `start` to 1 in the first `rise` of the run, down to `end`, both along cosines (Smith and Topin 2018).
   case oneCycle(rise: Double = 0.3, start: Double = 0.04, end: Double = 4e-6)
+  /// 1 in the first `after` (a share) of the epochs, then lower from epoch to epoch, in equal steps that would reach 0 after the
+  /// last one.
+  case linearDecay(after: Double)
   /// Linear from 0 over the first steps, then another schedule.
   case warmUp(steps: Int, then: LearningRateSchedule)
 
@@ -30,6 +33,10 @@ public indirect enum LearningRateSchedule: Sendable {
       let at = Double(step)
       if at <= peak { return Self.anneal(start, 1, peak > 0 ? at / peak : 1) }
       return Self.anneal(1, end, min((at - peak) / max(Double(total) - 1 - peak, 1), 1))
+    case .linearDecay(let share):
+      let epochs = Double(total / max(stepsPerEpoch, 1))
+      let constant = (share * epochs).rounded(.down)
+      return 1 - max(0, Double(epoch + 1) - constant) / (epochs - constant + 1)
     case .warmUp(let steps, let then):
       let factor = then.factor(step: step, stepsPerEpoch: stepsPerEpoch, total: total)
       return step < steps ? factor * Double(step + 1) / Double(steps) : factor
