@@ -120,7 +120,7 @@ struct SpectrogramTests {
   }
 
   @Test func equalsThatOfPyTorch() {
-    // Printed by Benchmarks/reference/captions_speech_headlines.py.
+    // Printed by Benchmarks/reference/sequences.py.
     let expected: [Float] = [2.96991, 1.04896, -0.95849, -0.92589, -0.88503, -0.02787]
     let samples = (0..<100).map { Int16(($0 * 7919) % 2003 - 1001) }
     let spectrogram = Spectrogram(window: 16, hop: 8)
