@@ -27,7 +27,7 @@ public struct Grouping: Codable, Sendable, Equatable {
   public var candidates: [Candidate]
   /// The number with the highest mean silhouette.
   public var bySilhouette: Int
-  /// The smallest number whose gap is within one standard error of the next one's (Tibshirani's rule).
+  /// The smallest number whose gap is within one standard error of the largest gap.
   public var byGap: Int
   /// The number that is used.
   public var clusters: Int
@@ -86,12 +86,13 @@ public struct Grouping: Codable, Sendable, Equatable {
         ($0.silhouette ?? 0, -$0.clusters) < ($1.silhouette ?? 0, -$1.clusters)
       }?
       .clusters ?? 1
-    byGap =
-      zip(candidates, candidates.dropFirst()).first { $0.gap >= $1.gap - $1.gapError }?.0.clusters
-      ?? candidates.last?.clusters ?? 1
+    // The first number as good as the best one, not the first that the next one doesn't beat: three groups at equal distances
+    // gain nothing from a cut into two.
+    let best = candidates.max { ($0.gap, -$0.clusters) < ($1.gap, -$1.clusters) }
+    byGap = candidates.first { [best] in $0.gap >= (best?.gap ?? 0) - (best?.gapError ?? 0) }?.clusters ?? 1
     // Silhouettes know no single cluster; below a quarter there is "no substantial structure" (Kaufman and Rousseeuw 1990).
-    let best = candidates.first { [bySilhouette] in $0.clusters == bySilhouette }?.silhouette ?? 0
-    clusters = wanted.map { max(1, min($0, n)) } ?? (byGap == 1 && best < 0.25 ? 1 : bySilhouette)
+    let silhouette = candidates.first { [bySilhouette] in $0.clusters == bySilhouette }?.silhouette ?? 0
+    clusters = wanted.map { max(1, min($0, n)) } ?? (byGap == 1 && silhouette < 0.25 ? 1 : bySilhouette)
     labels = dendrogram.cut(into: clusters)
     silhouettes = Clustering.silhouettes(distances, labels)
     medoids = (0..<((labels.max() ?? -1) + 1)).map { [labels] cluster in
