@@ -10,7 +10,8 @@ public final class NaturalLanguageProcessing: Benchmark {
       + "documents; vocab.txt with BERT's word pieces, else they are learnt",
     small: ScaleInfo(
       target: QualityTarget(metric: "masked-LM accuracy", value: 0.6), batchSize: 32, maximumEpochs: 20,
-      parameters: 117_094, forwardFLOPs: 5_998_848, optimizer: "AdamW 0.002, weight decay 0.01, 100 steps of warm-up, linear, gradients up to 1"),
+      parameters: 117_094, forwardFLOPs: 5_998_848,
+      optimizer: "AdamW 0.002, weight decay 0.01, 100 steps of warm-up, linear, gradients up to 1"),
     paper: ScaleInfo(
       target: QualityTarget(metric: "masked-LM accuracy", value: 0.712), batchSize: 256, maximumEpochs: 40,
       parameters: 110_106_428, forwardFLOPs: 100_290_616_320,
