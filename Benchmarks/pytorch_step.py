@@ -7,6 +7,7 @@ To add a model: a function decorated with @model that makes a network and gives 
 batches is a list of functions without arguments that compute the loss of one batch each.
 """
 
+import random
 import sys
 import time
 
@@ -168,6 +169,94 @@ def ncf():
     users, items = torch.randint(0, 600, (512,)), torch.randint(0, 400, (512,))
     labels = (torch.rand(512) < 0.2).float()
     return network, optimizer, [lambda: F.binary_cross_entropy_with_logits(network(users, items), labels)]
+
+
+# deepspeech2
+
+
+class SpeechConvolution(nn.Module):
+    def __init__(self, inputs, outputs, kernel, stride):
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, (kernel[0] // 2, kernel[1] // 2))
+        self.bn = nn.BatchNorm2d(outputs)
+
+    def forward(self, x, mask):
+        x = self.conv(x)
+        x = x if mask is None else x.masked_fill(mask, 0)
+        x = self.bn(x)
+        x = x if mask is None else x.masked_fill(mask, 0)
+        return F.hardtanh(x, 0, 20)
+
+
+class SpeechRecurrence(nn.Module):
+    def __init__(self, inputs, hidden, first):
+        super().__init__()
+        self.batch_norm = None if first else nn.BatchNorm1d(inputs)
+        self.rnn = nn.GRU(inputs, hidden, bidirectional=True)
+
+    def forward(self, x, lengths):
+        t, n, _ = x.shape
+        if self.batch_norm is not None:
+            x = self.batch_norm(x.view(t * n, -1)).view(t, n, -1)
+        if lengths is None:
+            y, _ = self.rnn(x)
+        else:
+            y, _ = nn.utils.rnn.pad_packed_sequence(self.rnn(nn.utils.rnn.pack_padded_sequence(x, lengths))[0], total_length=t)
+        return y.view(t, n, 2, -1).sum(2)
+
+
+class SmallDeepSpeech2(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.ModuleList(
+            [SpeechConvolution(1, 8, (21, 11), (2, 2)), SpeechConvolution(8, 8, (11, 5), (2, 1))])
+        self.rnns = nn.ModuleList([SpeechRecurrence(8 * 21, 48, True), SpeechRecurrence(48, 48, False)])
+        self.bn = nn.BatchNorm1d(48)
+        self.fc = nn.Linear(48, 29, bias=False)
+
+    def forward(self, x, lengths):
+        frames = (x.shape[3] - 1) // 2 + 1
+        padded = min(lengths) < frames
+        mask = None
+        if padded:
+            mask = (torch.arange(frames)[None, :] >= torch.tensor(lengths)[:, None])[:, None, None, :]
+        for conv in self.conv:
+            x = conv(x, mask)
+        x = x.flatten(1, 2).permute(2, 0, 1).contiguous()
+        for rnn in self.rnns:
+            x = rnn(x, lengths if padded else None)
+        t, n, _ = x.shape
+        return self.fc(self.bn(x.view(t * n, -1))).view(t, n, -1).log_softmax(2)
+
+
+def utterance(draw):
+    """Frames and letters, as the synthetic data have them: milliseconds of letters, gaps and spaces."""
+    length, letters = 20, 0
+    words = draw.randint(1, 3)
+    for word in range(words):
+        length += draw.randint(60, 100) if word else 0
+        count = draw.randint(2, 4)
+        letters += count + (1 if word else 0)
+        length += sum(draw.randint(60, 100) + 20 for _ in range(count))
+    return 1 + length // 10, letters
+
+
+@model("deepspeech2", "speech-recognition", 98_008)
+def deepspeech2():
+    """Utterances as long as the benchmark's: their lengths are drawn as its are, sorted, and cut into batches."""
+    network = SmallDeepSpeech2()
+    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
+    draw = random.Random(1)
+    utterances = sorted(utterance(draw) for _ in range(600))
+
+    def batch(part):
+        frames, letters = [f for f, _ in part], [k for _, k in part]
+        lengths = [(f - 1) // 2 + 1 for f in frames]
+        x, targets = torch.randn(24, 1, 81, frames[0]), torch.randint(2, 14, (24, max(letters)))
+        return lambda: F.ctc_loss(
+            network(x, lengths), targets, lengths, letters, reduction="sum", zero_infinity=True) / 24
+
+    return network, optimizer, [batch(utterances[start:start + 24][::-1]) for start in range(0, 600, 24)]
 
 
 def measure(name, threads):

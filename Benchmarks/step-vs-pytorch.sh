@@ -1,7 +1,7 @@
 #!/bin/sh
 # Is a training step of a small model at least as fast as Python PyTorch's, with the same threads, batch and shapes?
 # Usage: step-vs-pytorch.sh MODEL [THREADS] [PYTHON]   (PYTHON needs torch: pip install torch)
-#   MODEL: resnet, transformer, ncf, or any other in pytorch_step.py; without one, all.
+#   MODEL: resnet, transformer, deepspeech2, ncf, or any other in pytorch_step.py; without one, all.
 # Runs them in turn three times, because a machine's speed drifts. BUILD names another build than .build/release.
 set -e
 cd "$(dirname "$0")/.."
