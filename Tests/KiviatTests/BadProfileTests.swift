@@ -26,8 +26,10 @@ import Testing
   }
 
   @Test func directory() throws {
-    let ended = try workplace.kiviat("report", "/tmp", "-o", "x.html")
-    #expect(ended.status == 1 && ended.errors.contains("directory"), "\(ended)")
+    try FileManager.default.createDirectory(atPath: workplace.path + "/empty", withIntermediateDirectories: true)
+    let ended = try workplace.kiviat("report", "empty", "-o", "x.html")
+    #expect(ended.status == 1 && ended.errors.contains("there is no profile in empty"), "\(ended)")
+    #expect(ended.errors.contains("kiviat profile") && !workplace.exists("x.html"), "\(ended)")
   }
 
   @Test(arguments: [0.2, 0.5, 0.9, 0.999])

@@ -14,7 +14,8 @@ private let splitProgram = """
   __attribute__((noinline)) double light(long n) { spin(n); return sink * 3; }
   int main(int argc, char **argv) {
     long rounds = atol(argv[1]);
-    for (long i = 0; i < rounds; i++) { heavy(100000); light(100000); }
+    // Rounds of many lengths: equal ones of about a millisecond would keep step with the samples.
+    for (long i = 0; i < rounds; i++) { long n = 50000 + i * 7919 % 100000; heavy(n); light(n); }
     return 0;
   }
   """
