@@ -151,20 +151,23 @@ def write():
     replace("measured at small scale", lines)
 
     lines = [
-        "| id | parameters | published | forward FLOPs a sample | published | source and differences | peak memory: step, query |",
-        "|---|---|---|---|---|---|---|",
+        "| id | parameters | published | forward FLOPs a sample | published | in the step that ran | source and differences | peak memory: step, query |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for identifier in sorted(big, key=natural):
         entry, published = big[identifier], facts[identifier].get("published") or {}
         step, query = entry["train"], entry["infer"]
         lines.append("| " + " | ".join([
             f"{identifier} `{entry['name']}`", grouped(step["parameters"]), grouped(published.get("parameters")),
-            scaled(step["forward_flops"]), scaled(published.get("forwardFLOPs")),
+            scaled(facts[identifier]["paper"].get("forwardFLOPs") or step["forward_flops"]), scaled(published.get("forwardFLOPs")),
+            scaled(step["forward_flops"]),
             (published.get("source", "–") + (". " + published["difference"] if published.get("difference") else "")).replace("|", "\\|"),
             f"{step['peak_bytes'] / 2**30:.1f}, {query['peak_bytes'] / 2**30:.1f} GiB (batch {step['batch']})",
         ]) + " |")
     machines = sorted({e["machine"] for e in big.values()})
-    lines += ["", "Machine: " + "; ".join(machines) + "."]
+    lines += [
+        "", "The step that ran counts all its forward passes (both players of an adversarial step, three photographs of a triplet), over the "
+        "lengths and image sizes of its own samples.", "", "Machine: " + "; ".join(machines) + "."]
     replace("measured at paper scale", lines)
 
 
