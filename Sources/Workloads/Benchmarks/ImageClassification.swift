@@ -9,13 +9,16 @@ public final class ImageClassification: Benchmark {
     dataFormat: "train/CLASS/*.JPEG with val/CLASS/*.JPEG (or validation/CLASS/*.JPEG); JPEG and PNG files",
     small: ScaleInfo(
       target: QualityTarget(metric: "top-1 accuracy", value: 0.95), batchSize: 64, maximumEpochs: 8,
-      parameters: 130_002, optimizer: "SGD 0.1, Nesterov 0.9, weight decay 1e-4, cosine"),
+      parameters: 130_002, forwardFLOPs: 14_210_048, optimizer: "SGD 0.1, Nesterov 0.9, weight decay 1e-4, cosine"),
     paper: ScaleInfo(
       target: QualityTarget(metric: "top-1 accuracy", value: 0.749), batchSize: 256, maximumEpochs: 90,
-      parameters: 25_557_032,
+      parameters: 25_557_032, forwardFLOPs: 8_178_368_512,
       optimizer:
         "SGD 0.1 at batch 256 (in proportion to the batch), momentum 0.9, weight decay 1e-4, ÷10 every 30 epochs"
-    ))
+    ),
+    published: PublishedSize(
+      parameters: 25_557_032, forwardFLOPs: 8_178_368_512,
+      source: "torchvision's resnet50 by torch.utils.flop_counter, 224×224"))
 
   /// The published network has 1000 outputs, whatever the data.
   static let paperClasses = 1000

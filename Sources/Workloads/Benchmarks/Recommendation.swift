@@ -159,10 +159,15 @@ public final class Recommendation: Benchmark {
     dataSet: "MovieLens", dataFormat: "u.data (100K), ratings.dat (1M) or ratings.csv (20M)",
     small: ScaleInfo(
       target: QualityTarget(metric: "HR@10", value: 0.8), batchSize: 512, maximumEpochs: 20, parameters: nil,
+      forwardFLOPs: 1312,
       optimizer: "Adam 0.005"),
     paper: ScaleInfo(
       target: QualityTarget(metric: "HR@10", value: 0.635), batchSize: 65_536, maximumEpochs: 30, parameters: nil,
-      optimizer: "Adam 0.0002"))
+      forwardFLOPs: 213_248,
+      optimizer: "Adam 0.0002"),
+    published: PublishedSize(
+      parameters: 31_832_577, forwardFLOPs: 213_248,
+      source: "MLPerf Training v0.5 on MovieLens 20M; the technical report's least FLOPs are 0.213248 M"))
 
   private let configuration: BenchmarkConfiguration
   private let split: FeedbackSplit
