@@ -80,11 +80,14 @@ struct KiviatWorkload: ParsableCommand {
         print(String(decoding: try encoder.encode(infos), as: UTF8.self))
         return
       }
+      // As wide as the longest: a name that is cut short can't be typed.
+      let idWidth = (infos.map(\.id.count).max() ?? 0) + 2
+      let nameWidth = (infos.map(\.name.count).max() ?? 0) + 2
       for info in infos {
         let target = info.small.target
         print(
-          "\(info.id.padding(toLength: 11, withPad: " ", startingAt: 0))"
-            + info.name.padding(toLength: 24, withPad: " ", startingAt: 0)
+          "\(info.id.padding(toLength: idWidth, withPad: " ", startingAt: 0))"
+            + info.name.padding(toLength: nameWidth, withPad: " ", startingAt: 0)
             + "\(info.model) on \(info.dataSet); \(target.metric) \(target.value) (small), "
             + "\(info.paper.target.value) (paper)")
       }

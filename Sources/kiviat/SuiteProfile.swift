@@ -5,7 +5,8 @@ import Profiler
 import Report
 import Suites
 
-/// The user pressed Ctrl-C between two runs.
+/// The user pressed Ctrl-C between two runs. Unsafe to the compiler only: a signal handler may touch nothing but a
+/// `sig_atomic_t`, which it sets once and the main thread reads.
 nonisolated(unsafe) private var wasInterrupted: sig_atomic_t = 0
 
 /// One go at a suite.
