@@ -22,6 +22,8 @@ public struct Provenance: Hashable, Codable, Sendable {
     case derived
     /// From a simulator, never from this machine.
     case simulated
+    /// Printed in a publication; the detail names it. Measured by others, on another machine.
+    case published
   }
 
   /// The kind of origin.

@@ -112,6 +112,7 @@ extension Provenance.Source {
     case .declared: "dcl"
     case .derived: "ƒ"
     case .simulated: "sim"
+    case .published: "pub"
     }
   }
 
@@ -127,6 +128,7 @@ extension Provenance.Source {
     case .declared: "declared by the traced kernel layer from shapes, or by the workload itself"
     case .derived: "computed from other values"
     case .simulated: "from a simulator, not from this machine"
+    case .published: "printed in a publication, measured by others on another machine"
     }
   }
 }
