@@ -22,7 +22,7 @@ public struct KernelMap: Codable, Sendable, Equatable {
   /// The features by which they are compared.
   public var features: [String]
   /// The map.
-  public var map: TSNEMap
+  public var map: SimilarityMap
   /// Kernels that are not on it, because they take less time than ``leastShare`` or there is no room.
   public var leftOut: Int
   /// Their share of the kernel time: mean over the members.
@@ -68,7 +68,7 @@ public struct KernelMap: Codable, Sendable, Equatable {
       Point(member: $0.0, name: $0.1.name, shapes: $0.1.shapes, category: $0.1.category, share: $0.1.share)
     }
     features = table.features
-    map = TSNEMap(table.matrix, seed: seed)
+    map = SimilarityMap(table.matrix, seed: seed)
     leftOut = all.count - kept.count
     let keptShare = kept.reduce(0.0) { $0 + $1.1.share }
     let allShare = all.reduce(0.0) { $0 + $1.1.share }

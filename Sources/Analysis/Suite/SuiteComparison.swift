@@ -74,7 +74,7 @@ public struct SuiteComparison: Codable, Sendable, Equatable {
     /// Principal components of the union.
     public var components: PrincipalComponents
     /// The joint map.
-    public var map: TSNEMap
+    public var map: SimilarityMap
     /// What the first covers.
     public var first: Coverage
     /// What the second covers.
@@ -251,7 +251,7 @@ extension SuiteComparison.Joint {
     self.features = features
     firstCount = first.members.count
     components = PrincipalComponents(features.matrix)
-    map = TSNEMap(features.matrix, seed: seed)
+    map = SimilarityMap(features.matrix, seed: seed)
     let ones = Array(0..<first.members.count)
     let twos = Array(first.members.count..<union.members.count)
     let ids = first.members.map(\.id) + second.members.map(\.id)

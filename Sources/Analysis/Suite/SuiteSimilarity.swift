@@ -33,7 +33,7 @@ public struct SuiteSimilarity: Codable, Sendable, Equatable {
   /// The groups.
   public var grouping: Grouping
   /// The map (t-SNE) of the members.
-  public var map: TSNEMap
+  public var map: SimilarityMap
   /// All pairs, nearest first.
   public var pairs: [Pair]
   /// What other features would give.
@@ -59,7 +59,7 @@ public struct SuiteSimilarity: Codable, Sendable, Equatable {
     self.features = features
     components = PrincipalComponents(features.matrix)
     grouping = Grouping(features, linkage: linkage, clusters: clusters, seed: seed)
-    map = TSNEMap(features.matrix, seed: seed)
+    map = SimilarityMap(features.matrix, seed: seed)
     let distances = features.matrix.distances
     let ids = features.members
     pairs = ids.indices.flatMap { a in

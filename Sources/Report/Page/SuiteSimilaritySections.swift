@@ -45,7 +45,7 @@ extension SuitePage {
   }
 
   /// What has to be printed on a map, so that nobody takes it for more than it is.
-  static func mapFacts(_ map: TSNEMap) -> Prose {
+  static func mapFacts(_ map: SimilarityMap) -> Prose {
     "t-SNE, perplexity \(NumberFormat.decimal(map.perplexity)), best of \(map.restarts) restarts: Kullback–Leibler divergence \(NumberFormat.decimal(map.klDivergence)), trustworthiness \(map.trustworthiness.map { NumberFormat.decimal($0) } ?? "not defined for so few points"), stability over restarts \(map.stability.map { NumberFormat.decimal($0) } ?? "not defined"). Distances between far points and sizes of groups mean nothing on such a map."
   }
 
