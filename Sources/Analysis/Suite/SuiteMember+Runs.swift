@@ -9,7 +9,8 @@ extension SuiteMember {
     for run in all {
       // A copy of a run is no repeat of it: the variation would come out too small.
       if let original = evidence.first(where: {
-        $0.run.startedAtUnixNanoseconds == run.run.startedAtUnixNanoseconds && $0.run.wallSeconds == run.run.wallSeconds
+        run.run.startedAtUnixNanoseconds > 0 && $0.run.startedAtUnixNanoseconds == run.run.startedAtUnixNanoseconds
+          && $0.run.wallSeconds == run.run.wallSeconds
       }) {
         copies.append("\(run.run.name) is the same run as \(original.run.name) and counts once")
       } else {
