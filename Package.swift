@@ -56,7 +56,9 @@ var targets: [Target] = [
   .target(name: "WorkloadLog", swiftSettings: swift),
   .target(
     name: "ProfileModel",
-    dependencies: [.product(name: "GRDB", package: "GRDB.swift")],
+    dependencies: [
+      .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
+    ],
     resources: [.embedInCode("Resources/kernel-categories.txt")],
     swiftSettings: swift),
   .target(

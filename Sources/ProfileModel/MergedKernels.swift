@@ -1,6 +1,7 @@
 // How are millions of kernel rows read in little time and memory, when the modules that they ran in don't matter?
 import Foundation
 import GRDB
+import GRDBSQLite
 
 /// How much a reader wants to know of the traced kernels.
 public enum KernelDetail: Sendable {

@@ -1,6 +1,7 @@
 // Reads a profile file whole. Opens every version ever written.
 import Foundation
 import GRDB
+import GRDBSQLite
 
 extension Profile {
   /// Reads a profile file. A profile left by a killed writer is read up to its last commit.
@@ -314,14 +315,13 @@ private struct ProfileReader {
     let statement = rows.sqliteStatement
     var current: (index: Int, kernels: MergedKernels)?
     func store(_ repetitions: inout [Int: RepetitionData]) {
-      guard let current, repetitions[current.index] != nil else { return }
-      repetitions[current.index]?.kernels = current.kernels.records()
+      guard let current, var data = repetitions.removeValue(forKey: current.index) else { return }
+      data.kernels = current.kernels.records()
       let replaced = current.kernels.replaced
-      repetitions[current.index]?.samples = (repetitions[current.index]?.samples ?? []).map { sample in
-        var sample = sample
-        sample.kernel = sample.kernel.map { replaced[$0] ?? $0 }
-        return sample
+      for sample in data.samples.indices {
+        data.samples[sample].kernel = data.samples[sample].kernel.map { replaced[$0] ?? $0 }
       }
+      repetitions[current.index] = data
     }
     while true {
       switch sqlite3_step(statement) {
