@@ -250,8 +250,9 @@ extension SuiteComparison.Joint {
     self.selection = selection
     self.features = features
     firstCount = first.members.count
-    components = PrincipalComponents(features.matrix)
-    map = SimilarityMap(features.matrix, seed: seed)
+    let components = PrincipalComponents(features.matrix)
+    self.components = components
+    map = try SimilarityMap.of(features.matrix, seed: seed)
     let ones = Array(0..<first.members.count)
     let twos = Array(first.members.count..<union.members.count)
     let ids = first.members.map(\.id) + second.members.map(\.id)
@@ -288,6 +289,6 @@ extension SuiteComparison.Joint {
         })
     }
     self.first = coverage(ones, twos)
-    second = coverage(twos, ones)
+    self.second = coverage(twos, ones)
   }
 }

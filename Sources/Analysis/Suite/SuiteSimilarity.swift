@@ -59,7 +59,7 @@ public struct SuiteSimilarity: Codable, Sendable, Equatable {
     self.features = features
     components = PrincipalComponents(features.matrix)
     grouping = Grouping(features, linkage: linkage, clusters: clusters, seed: seed)
-    map = SimilarityMap(features.matrix, seed: seed)
+    map = try SimilarityMap.of(features.matrix, seed: seed)
     let distances = features.matrix.distances
     let ids = features.members
     pairs = ids.indices.flatMap { a in
@@ -80,6 +80,17 @@ public struct SuiteSimilarity: Codable, Sendable, Equatable {
   public var clusters: [[String]] {
     (0..<grouping.medoids.count).map { cluster in
       features.members.indices.filter { grouping.labels[$0] == cluster }.map { features.members[$0] }
+    }
+  }
+}
+
+extension SimilarityMap {
+  /// A map with the usual settings; its failure is a reason that a report can show.
+  static func of(_ data: Matrix, seed: UInt64) throws(Unavailable) -> SimilarityMap {
+    do {
+      return try SimilarityMap(data, Options(seed: seed))
+    } catch {
+      throw Unavailable("\(error)")
     }
   }
 }
