@@ -64,7 +64,7 @@ extension SuitePage {
               threshold: .init(value: limit, label: "2 %"), pointName: "sample form (n − 1)",
               secondName: "population form (n), as the report", intervalName: "95 % interval")),
           caption: caption, table: table(variation),
-          provenance: members.lazy.compactMap { variation($0).provenance }.first))
+          provenance: members.compactMap { variation($0).provenance }.first))
     }
     return Self.section(
       "variation", "Run-to-run variation", short: "Variation",

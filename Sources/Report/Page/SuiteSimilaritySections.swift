@@ -22,8 +22,6 @@ extension SuitePage {
       ])
   }
 
-  private func title(_ id: String) -> String { set[id].map(Self.label) ?? id }
-
   private func featureWords(_ similarity: SuiteSimilarity) -> Prose {
     let scaling =
       similarity.features.scaling == .robust
@@ -56,7 +54,7 @@ extension SuitePage {
       let cluster = similarity.grouping.labels[index]
       let isMedoid = similarity.grouping.medoids.contains(index)
       return ScatterChart.Point(
-        x: map.points[index, 0], y: map.points[index, 1], label: title(ids[index]), color: .group(cluster),
+        x: map.points[index, 0], y: map.points[index, 1], label: title(of: ids[index]), color: .group(cluster),
         symbol: isMedoid ? .diamond : .circle, size: isMedoid ? 7 : 5, group: cluster,
         details: ["group \(cluster + 1)\(isMedoid ? ", its middle member" : "")"])
     }
@@ -77,7 +75,7 @@ extension SuitePage {
           ],
           rows: ids.indices.map { index in
             [
-              Table.Cell(title(ids[index])), .count(similarity.grouping.labels[index] + 1),
+              Table.Cell(title(of: ids[index])), .count(similarity.grouping.labels[index] + 1),
               .number(similarity.grouping.silhouettes[index], unit: "1"), .number(map.points[index, 0], unit: "1"),
               .number(map.points[index, 1], unit: "1"),
             ]
@@ -92,14 +90,14 @@ extension SuitePage {
         drawing: .chart(
           DendrogramChart(
             summary: "Tree of the benchmarks by distance", tree: grouping.dendrogram,
-            labels: similarity.features.members.map(title), clusters: grouping.clusters,
+            labels: similarity.features.members.map(title(of:)), clusters: grouping.clusters,
             axisTitle: "distance of the merge")),
         table: Table(
           columns: [Table.Column("Step"), .name("Joins"), .name("with"), Table.Column("Distance"), Table.Column("Members")],
           rows: grouping.dendrogram.merges.enumerated().map { index, merge in
             func name(_ cluster: Int) -> Table.Cell {
               cluster < grouping.dendrogram.count
-                ? Table.Cell(title(similarity.features.members[cluster]))
+                ? Table.Cell(title(of: similarity.features.members[cluster]))
                 : Table.Cell("what step \(cluster - grouping.dendrogram.count + 1) made")
             }
             return [
@@ -145,7 +143,7 @@ extension SuitePage {
     }
     let points = ids.indices.map { index in
       ScatterChart.Point(
-        x: components.scores[index, 0], y: components.scores[index, 1], label: title(ids[index]),
+        x: components.scores[index, 0], y: components.scores[index, 1], label: title(of: ids[index]),
         color: .group(similarity.grouping.labels[index]), group: similarity.grouping.labels[index])
     }
     let shown = components.shares[0] + components.shares[1]
@@ -179,7 +177,7 @@ extension SuitePage {
         ],
         rows: similarity.pairs.prefix(10).map {
           [
-            Table.Cell(title($0.first)), Table.Cell(title($0.second)), .number($0.distance, unit: "1"),
+            Table.Cell(title(of: $0.first)), Table.Cell(title(of: $0.second)), .number($0.distance, unit: "1"),
             middle > 0 ? .share($0.distance / middle) : "—",
           ]
         }), isFolded: false)
@@ -251,7 +249,7 @@ extension SuitePage {
       rows: hottest.map { index in
         let point = kernels.points[index]
         return [
-          .code(point.name), .code(point.shapes), Table.Cell(title(point.member)),
+          .code(point.name), .code(point.shapes), Table.Cell(title(of: point.member)),
           .key(point.category.rawValue, .category(point.category)), .share(point.share),
         ]
       }, note: "The hundred hottest of \(kernels.points.count).")
@@ -278,7 +276,7 @@ extension SuitePage {
             drawing: .chart(
               ScatterChart(
                 summary: "A map of the suite’s kernels, coloured by benchmark", points: byMember,
-                keys: ids.enumerated().map { LegendItem(color: .group($0.offset), text: title($0.element)) },
+                keys: ids.enumerated().map { LegendItem(color: .group($0.offset), text: title(of: $0.element)) },
                 symbolKeys: ids.count > 8
                   ? stride(from: 0, to: ids.count, by: 8).map {
                     .init(
@@ -288,7 +286,7 @@ extension SuitePage {
             caption: "Where colours mix, benchmarks share kernels; an island of one colour is work that no other member does.",
             table: Table(
               columns: [.name("Benchmark"), Table.Column("Kernels on the map")],
-              rows: ids.map { id in [Table.Cell(title(id)), .count(kernels.points.count { $0.member == id })] }))),
+              rows: ids.map { id in [Table.Cell(title(of: id)), .count(kernels.points.count { $0.member == id })] }))),
       ])
   }
 }
