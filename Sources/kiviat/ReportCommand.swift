@@ -14,6 +14,7 @@ struct ReportCommand: ParsableCommand {
       kiviat report run.kiviat --format json -o -    everything, as documented in docs/report-json.md
       kiviat report *.kiviat -o all.html             several profiles on one page
       kiviat report aibench                          a suite's folder: all its profiles on aibench/report.html
+      kiviat report run.kiviat --figures figures     besides, each figure as SVG, its numbers as CSV and LaTeX
       """)
 
   @Argument(help: ArgumentHelp("Profiles that `kiviat profile` wrote, or folders of them.", valueName: "profile"))
@@ -24,6 +25,13 @@ struct ReportCommand: ParsableCommand {
 
   @Option(name: .long, help: "html, markdown, json, csv or text.")
   var format: ReportFormat?
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "A folder for every figure as SVG, and the numbers of every figure and table as CSV and LaTeX.", valueName: "dir")
+  )
+  var figures: String?
 
   func validate() throws {
     if profiles.isEmpty { throw ValidationError("name a profile: kiviat report NAME.kiviat") }
@@ -43,11 +51,48 @@ struct ReportCommand: ParsableCommand {
     let target = output ?? (format == .text ? "-" : ProfilePaths.report(besides: profiles[0], format))
     // Before the work, so that a bad path fails at once.
     let file = try OutputFile(target)
+    let folder = try figures.map(FigureFolder.init)
     let color = file.path == nil && isatty(STDOUT_FILENO) == 1 && Terminal.isColorWanted
     let paths = try profiles.flatMap(ProfilePaths.profiles)
     let characterizations = try paths.map { Characterization(of: try Profile(contentsOf: $0)) }
     try file.write(Report.render(characterizations, as: format, color: color))
     if let written = file.path { Terminal.info("wrote \(written)") }
+    if let folder { Terminal.info(try folder.write(Report.figures(of: characterizations))) }
+  }
+}
+
+/// A folder for figures, made before the work begins.
+private struct FigureFolder {
+  let path: String
+
+  init(_ argument: String) throws {
+    var isDirectory: ObjCBool = false
+    if FileManager.default.fileExists(atPath: argument, isDirectory: &isDirectory) {
+      guard isDirectory.boolValue else {
+        throw Failure(message: "\(argument) is a file: name a folder with --figures")
+      }
+    } else {
+      do {
+        try FileManager.default.createDirectory(atPath: argument, withIntermediateDirectories: true)
+      } catch {
+        throw Failure(
+          message: "can't make the folder \(argument): \(OutputFile.cause(error)); choose another place with --figures")
+      }
+    }
+    guard access(argument, W_OK) == 0 else {
+      throw Failure(
+        message:
+          "can't write into \(argument): \(String(cString: strerror(errno))); choose another place with --figures")
+    }
+    path = argument
+  }
+
+  /// Writes the files over those of the same names; what was written, in words.
+  func write(_ files: [FigureFile]) throws -> String {
+    for file in files { try OutputFile("\(path)/\(file.name)").write(file.contents) }
+    let figures = files.count { $0.name.hasSuffix(".svg") }
+    let tables = files.count { $0.name.hasSuffix(".csv") } - figures
+    return "wrote \(figures) figure\(figures == 1 ? "" : "s") and \(tables) table\(tables == 1 ? "" : "s") into \(path)"
   }
 }
 
