@@ -12,6 +12,15 @@ struct WelchTest: Sendable, Equatable {
   /// The probability of a difference at least as large, either way, when there is none.
   var pValue: Double
 
+  /// The same test with no more degrees of freedom than so many.
+  func limited(toFreedom limit: Double) -> WelchTest {
+    guard freedom > limit, standardError > 0 else { return self }
+    var result = self
+    result.freedom = limit
+    result.pValue = Statistics.studentTails(difference / standardError, limit)
+    return result
+  }
+
   /// Confidence interval of the difference.
   func interval(level: Double) -> (lower: Double, upper: Double) {
     let half = standardError > 0 ? Statistics.studentQuantile((1 + level) / 2, freedom) * standardError : 0

@@ -28,6 +28,11 @@ for a, b in [
     print(f"  ({a}, {b}, {float(test.statistic)!r}, {float(test.df)!r}, {float(test.pvalue)!r}, "
           f"{float(ci.low)!r}, {float(ci.high)!r}),")
 
+few, many = [1.0, 1.1, 1.05], [1.0 + i % 3 for i in range(20)]
+test = stats.ttest_ind(many, few, equal_var=False)
+print("few beside many: degrees of freedom, p; p with 1.5 degrees of freedom")
+print(f"  {float(test.df)!r}, {float(test.pvalue)!r}, {float(2 * stats.t.sf(abs(test.statistic), 1.5))!r}")
+
 print("the same on logarithms: ratio of geometric means, 95 % interval, p")
 for a, b in [([100.0, 102.0, 99.0, 101.0, 98.5], [104.0, 103.0, 105.5, 102.5, 104.5])]:
     test = stats.ttest_ind(np.log(b), np.log(a), equal_var=False)

@@ -20,6 +20,8 @@ struct ComparedNumber {
   var direction: Direction
   /// Whether it adds up over the whole run, so that runs of different lengths don't compare.
   var isTotal = false
+  /// Whether it follows from others: where neither side has it, the others' absence says enough.
+  var isDerived = false
   var value: Measured<Double>
 }
 
@@ -45,7 +47,10 @@ extension ComparedNumber {
       "energy.package", "energy of the processor", "J", .less, isTotal: true,
       run.number("energy.package", from: "energy"))
     let counters = CounterSummary.of(run)
-    for ratio in counters.ratios { add(ratio.name, ratio.label, ratio.unit, .none, ratio.value) }
+    for ratio in counters.ratios {
+      add(ratio.name, ratio.label, ratio.unit, .none, ratio.value)
+      result[result.count - 1].isDerived = true
+    }
     for counter in counters.counters {
       add("counter.\(counter.event)", counter.event, counter.unit, .none, isTotal: true, counter.value)
     }

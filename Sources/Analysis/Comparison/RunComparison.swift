@@ -232,6 +232,7 @@ extension RunComparison {
       if values.contains(where: \.isEmpty) {
         let index = values[0].isEmpty ? 0 : 1
         let isNeither = values[0].isEmpty && values[1].isEmpty
+        if isNeither, number.isDerived { return nil }
         let why =
           sides[index].numbers[name]?.first?.value.unavailable
           ?? Unavailable(sides[index].count == 0 ? "no repetition came to its end" : "not in its profiles")
@@ -253,11 +254,14 @@ extension RunComparison {
   private static func primary(
     _ one: SideSample, _ two: SideSample, _ metrics: [Metric]
   ) -> (name: String?, reason: String) {
+    if let empty = [("A", one), ("B", two)].first(where: { $0.1.runs.isEmpty })?.0 {
+      return (nil, "no repetition of \(empty) came to an end that counts")
+    }
     let kinds = [one, two].map(\.isBenchmark)
     if kinds.contains(false) || [one, two].allSatisfy({ !$0.hasLog }) {
       return metrics.contains { $0.name == "wall" }
         ? ("wall", "wall time: what whoever runs it waits for")
-        : (nil, "the wall times don't compare, and the runs have no other measure of speed")
+        : (nil, "the wall times don’t compare, and the runs have no other measure of speed")
     }
     for (name, reason) in [
       (
@@ -288,19 +292,16 @@ extension RunComparison {
       ]
     case .cantTell:
       return ["Can’t tell whether B is faster or slower: \(seen) (\(numbers))."]
-        + (contrast.reason.map { reason in
-          [
-            "\(reason.reason.prefix(1).uppercased())\(reason.reason.dropFirst())."
-              + (reason.remedy.map { " What would help: \($0)." } ?? "")
-          ]
-        } ?? [])
+        + (contrast.reason.map { ["\($0.reason.prefix(1).uppercased())\($0.reason.dropFirst())."] } ?? [])
+        + (contrast.reason?.remedy.map { ["What would help: \($0)."] } ?? [])
     }
   }
 
   static func method(margin: Double) -> String {
     """
     Each finished repetition is one value. The effect is B ÷ A − 1 of the geometric means; its 95 % interval and p-value are \
-    of Welch's t test on logarithms, which lets the sides vary differently (on the values themselves, without an interval, \
+    of Welch's t test on logarithms, which lets the sides vary differently, with no more degrees of freedom than two \
+    samples of the smaller one's size have (on the values themselves, without an interval, \
     where one is zero). B is called different when p is below \(Words.decimal(Contrast.level * 100, 1)) %, and the same \
     when the whole interval is within ±\(Words.plainPercent(margin)) (two one-sided tests); otherwise nobody can tell. The \
     metric that the verdict goes by is decided by its own p-value, the other metrics and the kernels by Holm's correction \

@@ -20,9 +20,8 @@ struct RunComparisonText {
     for (label, side) in [("A", comparison.a), ("B", comparison.b)] {
       let counted =
         side.counted == side.repetitions ? "\(side.counted)" : "\(side.counted) of \(side.repetitions)"
-      lines.append(
-        cut("  \(label)  \(VisibleText.visible(side.name)): \(VisibleText.visible(side.title)), \(counted) repetitions")
-      )
+      let runs = "\(counted) \(side.repetitions == 1 ? "repetition" : "repetitions")"
+      lines.append(cut("  \(label)  \(VisibleText.visible(side.name)): \(VisibleText.visible(side.title)), \(runs)"))
     }
     for remark in comparison.remarks.prefix(6) {
       lines += wrapped("Note: " + VisibleText.visible(remark), indent: 2).prefix(3).map { paint($0, "33") }

@@ -66,8 +66,18 @@ struct RunComparisonPage {
                 }, margin: comparison.margin, legend: Self.legend(rows.map { Self.color($0) }))),
             caption:
               "B relative to A: points are the effect, lines its 95\u{202F}% interval. The band is what counts as no change: ±\(NumberFormat.percent(comparison.margin)).",
-            table: metricTable(metrics))))
-    } else if !metrics.isEmpty {
+            table: Table(
+              columns: [
+                .name("Number"), Table.Column("Effect"), Table.Column("95\u{202F}% interval"), .name("Verdict"),
+              ],
+              rows: rows.map { metric in
+                [
+                  Table.Cell(metric.label), Self.effect(metric.contrast), Self.interval(metric.contrast),
+                  .key(metric.verdict.rawValue, Self.color(metric)),
+                ]
+              }))))
+    }
+    if !metrics.isEmpty {
       blocks.append(.table(title: "Every number that both sides have", metricTable(metrics), isFolded: false))
     }
     return section("metrics", "What changed", blocks)
@@ -382,7 +392,7 @@ struct RunComparisonPage {
   /// `+5.1 %`, `−0.3 %`, `× 12` for what is more than ten times as much.
   static func change(_ effect: Double) -> String {
     if effect > 9 { return "×\(NumberFormat.space)\(NumberFormat.decimal(effect + 1))" }
-    let text = NumberFormat.fixed(abs(effect) * 100, decimals: abs(effect) < 0.0995 ? 1 : 0)
+    let text = NumberFormat.fixed(abs(effect) * 100, decimals: abs(effect) < 0.9995 ? 1 : 0)
     let isNothing = text.allSatisfy { $0 == "0" || $0 == "." }
     return "\(isNothing ? "" : effect < 0 ? "−" : "+")\(text)\(NumberFormat.space)%"
   }
