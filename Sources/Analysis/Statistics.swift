@@ -192,19 +192,39 @@ enum Statistics {
   /// Above this coefficient of variation the interval of ``variationInterval(_:count:level:)`` loses its level.
   static let variationLimit = 0.33
 
-  /// Confidence interval of a coefficient of variation `cv` (sample form) of `count` values: McKay's χ² approximation
-  /// as modified by Vangel (The American Statistician 50, 1996). Assumes roughly normal values; good below 0.33.
-  static func variationInterval(_ cv: Double, count: Int, level: Double = 0.95) -> Interval? {
-    guard count >= 2, cv.isFinite, cv >= 0 else { return nil }
-    guard cv > 0 else { return Interval(lower: 0, upper: 0, level: level) }
-    let n = Double(count)
-    let freedom = n - 1
-    func bound(_ p: Double) -> Double? {
-      let u = chiSquaredQuantile(p, freedom)
-      let radicand = ((u + 2) / n - 1) * cv * cv + u / freedom
-      return radicand > 0 ? cv / radicand.squareRoot() : nil
+  /// Confidence intervals of coefficients of variation (sample form), each of `count` values: McKay's χ² approximation as
+  /// modified by Vangel (The American Statistician 50, 1996). Assumes roughly normal values; good below 0.33.
+  struct VariationIntervals {
+    private let count: Double
+    private let level: Double
+    /// The χ² quantiles depend on the count alone.
+    private let quantiles: (low: Double, high: Double)
+
+    /// `nil` for fewer than two values.
+    init?(count: Int, level: Double = 0.95) {
+      guard count >= 2 else { return nil }
+      self.count = Double(count)
+      self.level = level
+      quantiles = (
+        chiSquaredQuantile((1 - level) / 2, self.count - 1), chiSquaredQuantile((1 + level) / 2, self.count - 1)
+      )
     }
-    guard let lower = bound((1 + level) / 2) else { return nil }
-    return Interval(lower: lower, upper: bound((1 - level) / 2), level: level)
+
+    /// The interval of a coefficient of variation.
+    func interval(_ cv: Double) -> Interval? {
+      guard cv.isFinite, cv >= 0 else { return nil }
+      guard cv > 0 else { return Interval(lower: 0, upper: 0, level: level) }
+      func bound(_ u: Double) -> Double? {
+        let radicand = ((u + 2) / count - 1) * cv * cv + u / (count - 1)
+        return radicand > 0 ? cv / radicand.squareRoot() : nil
+      }
+      guard let lower = bound(quantiles.high) else { return nil }
+      return Interval(lower: lower, upper: bound(quantiles.low), level: level)
+    }
+  }
+
+  /// Confidence interval of a coefficient of variation `cv` (sample form) of `count` values.
+  static func variationInterval(_ cv: Double, count: Int, level: Double = 0.95) -> Interval? {
+    VariationIntervals(count: count, level: level)?.interval(cv)
   }
 }

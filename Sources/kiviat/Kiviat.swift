@@ -14,9 +14,12 @@ struct Kiviat: ParsableCommand {
       kiviat profile -- CMD ARGS        profile any command
       kiviat profile BENCHMARK          profile a built-in AI benchmark (kiviat list benchmarks)
       kiviat report NAME.kiviat         its characterization as one page
+      kiviat compare A.kiviat B.kiviat  whether B is faster than A, and in what
       """,
     version: "kiviat \(kiviatVersion)",
-    subcommands: [ProfileCommand.self, ReportCommand.self, DoctorCommand.self, ListCommand.self])
+    subcommands: [
+      ProfileCommand.self, ReportCommand.self, CompareCommand.self, DoctorCommand.self, ListCommand.self,
+    ])
 
   /// What SIGPIPE was to do when we were started: commands inherit it.
   static let inheritedPipeSignal = signal(SIGPIPE, SIG_IGN)

@@ -34,6 +34,20 @@ enum ProfilePaths {
       : argument.replacingSuffix(".kiviat", with: "." + format.fileExtension)
   }
 
+  /// The benchmark that a profile in a suite's folder is of, by its name: `ID` of `ID.kiviat` and `ID@2.kiviat`.
+  static func benchmark(_ path: String) -> String {
+    let name = path.split(separator: "/").last.map(String.init) ?? path
+    let stem = name.hasSuffix(".kiviat") ? String(name.dropLast(".kiviat".count)) : name
+    return stem.split(separator: "@").first.map(String.init) ?? stem
+  }
+
+  /// Whether two paths lead to one file.
+  static func isSameFile(_ one: String, _ two: String) -> Bool {
+    var (first, second) = (stat(), stat())
+    return stat(one, &first) == 0 && stat(two, &second) == 0 && first.st_dev == second.st_dev
+      && first.st_ino == second.st_ino
+  }
+
   static func isFolder(_ path: String) -> Bool {
     var isDirectory: ObjCBool = false
     return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue

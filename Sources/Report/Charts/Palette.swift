@@ -28,6 +28,15 @@ struct ColorKey: Hashable, Sendable {
   /// Neutral tones for things that have no colour of their own, such as libraries, alternating in lightness.
   static func neutral(_ index: Int) -> ColorKey { ColorKey(name: "n-\(index % 4)") }
 
+  /// Surely better than before, surely worse, surely the same, different with neither way better, and not sure.
+  static let better = ColorKey(name: "v-better")
+  static let worse = ColorKey(name: "v-worse")
+  static let same = ColorKey(name: "v-same")
+  static let different = ColorKey(name: "v-different")
+  static let unsure = ColorKey(name: "v-unsure")
+  /// A share that changed, from −4 (much less, blue) over 0 to 4 (much more, red).
+  static func change(_ step: Int) -> ColorKey { ColorKey(name: "d-\(min(max(step, -4), 4) + 4)") }
+
   static func phase(_ phase: KernelRecord.Phase) -> ColorKey { ColorKey(name: "p-\(phase)") }
   /// The colour of the nth group, suite or cluster (from 0), repeating after eight.
   static func group(_ index: Int) -> ColorKey { ColorKey(name: "g-\(((index % 8) + 8) % 8)") }
@@ -128,6 +137,20 @@ enum Palette {
     (.paleGroup(6), 0xECB3A9, 0x83443B),
     (.paleGroup(7), 0xD2DA97, 0x68722F),
     (.backdrop, 0x8A94A0, 0x8C99A6),
+    (.better, 0x0D8367, 0x2FB591),
+    (.worse, 0xC2412D, 0xEA7561),
+    (.same, 0x557593, 0x7E9DBD),
+    (.different, 0x6352B3, 0x9B8DE6),
+    (.unsure, 0x97A2AE, 0x8C99A6),
+    (.change(-4), 0x2B6CB0, 0x5596DB),
+    (.change(-3), 0x69A0D8, 0x3F76B3),
+    (.change(-2), 0x9DC2E8, 0x315F92),
+    (.change(-1), 0xC8DDF1, 0x2E4C6C),
+    (.change(0), 0xDFE3E8, 0x3D4650),
+    (.change(1), 0xF7D5CD, 0x613F3B),
+    (.change(2), 0xEFAC9C, 0x8C4A3F),
+    (.change(3), 0xE07F6A, 0xB65848),
+    (.change(4), 0xC2412D, 0xEA7561),
   ]
 
   /// The style sheet's part that defines the colours.
