@@ -75,7 +75,9 @@ def divergence(p, y):
     for start in range(0, len(y), 500):
         rows = y[start : start + 500]
         d = (rows[:, None, 0] - y[None, :, 0]) ** 2 + (rows[:, None, 1] - y[None, :, 1]) ** 2
-        z += (1 / (1 + d)).sum() - len(rows)
+        # Not subtracted afterwards: a few members' map may be so wide that all other weights are lost beside 1.
+        d[np.arange(len(rows)), np.arange(start, start + len(rows))] = np.inf
+        z += (1 / (1 + d)).sum()
     own = p.data > 0
     values, i, j = p.data[own], p.row[own], p.col[own]
     w = 1 / (1 + ((y[i] - y[j]) ** 2).sum(1))

@@ -17,6 +17,14 @@ private let data: Matrix = {
   return data
 }()
 
+private let trustworthiness: [Double] = [0.7083333333333333, 0.6626984126984128, 0.6375]
+private let affinitiesOfTheFirst: [Double] = [
+  0.0005493571829174844, 6.228960988658477e-06, 0.004124332843922006, 0.006453975187798679,
+  7.854408841330177e-07, 0.04972422001453248, 0.0001560852634720076, 1.3119044958463473e-05,
+  0.004603612258080596, 0.028354856089864502, 6.003685585046747e-07,
+]
+private let divergence = 0.982863231058124
+
 /// A map of the twelve, by a formula too.
 private let places: Matrix = {
   var places = Matrix(rows: 12, columns: 2)

@@ -4,6 +4,10 @@ import Foundation
 /// Gradient descent with momentum and a gain for each coordinate (Jacobs 1988), as in van der Maaten and Hinton (2008):
 /// first with exaggerated affinities, so that clusters gather while there is room between them, then with the true ones.
 /// The learning rate grows with the number of members (Belkina et al. 2019).
+///
+/// With a momentum of 0.95 and three times the usual rate the divergence of 1000 and of 20 000 members falls about as far in
+/// 200 iterations as with the usual 0.8 in 1000, and further after. That is close to where it would overshoot, so the
+/// divergence is watched: if it has risen, the rate is halved.
 struct TSNEDescent: Sendable {
   /// What affinities are multiplied by at first.
   var exaggeration = 12.0
@@ -11,53 +15,56 @@ struct TSNEDescent: Sendable {
   var exaggerated = 250
   /// Iterations without, at most.
   var iterations = 500
+  /// Momentum without exaggeration; with it, 0.5.
+  var momentum = 0.95
+  /// The learning rate as a multiple of the number of members, without exaggeration.
+  var rate = 3.0
   /// Every so many iterations it is asked whether to go on.
   var checkEvery = 50
   /// It stops when the divergence fell by less than this share since the last time.
   var leastImprovement = 1e-4
-  /// Iterations of the quasi-Newton method at the end.
-  var refinements = 0
+  /// The quasi-Newton method at the end.
+  var refinement: TSNERefinement?
 
   /// Moves `points` (first all x, then all y). Returns the number of iterations and the divergence.
   func run(_ objective: some TSNEGradient, _ points: inout [Double]) -> (iterations: Int, divergence: Double) {
     let n = objective.count
     guard n > 1 else { return (0, 0) }
-    var gradient = [Double](repeating: 0, count: 2 * n)
-    var update = [Double](repeating: 0, count: 2 * n)
-    var gains = [Double](repeating: 1, count: 2 * n)
-    var done = 0
+    let still = [Double](repeating: 0, count: 2 * n)
+    let even = [Double](repeating: 1, count: 2 * n)
+    var (gradient, update, gains) = (still, still, even)
+    // The best so far; where all is finite in any case.
+    var (lowest, best) = (Double.infinity, points)
     var last = Double.infinity
-    // Where it was the last time that all was finite.
-    var safe = points
-    for iteration in 0..<(exaggerated + iterations) {
-      let isExaggerated = iteration < exaggerated
-      if iteration == exaggerated {
-        for place in gains.indices { gains[place] = 1 }
-      }
+    var slower = 1.0
+    var done = 0
+    descent: while done < exaggerated + iterations {
+      let isExaggerated = done < exaggerated
+      if done == exaggerated { gains = even }
       let factor = isExaggerated ? exaggeration : 1
       // A quarter, for our gradient has the 4 that others leave out.
-      let rate = max(Double(n) / factor, 50) / 4
-      let momentum = isExaggerated ? 0.5 : 0.8
+      let rate = max(Double(n) / factor, 50) / 4 * (isExaggerated ? 1 : rate) * slower
       objective.gradient(at: points, exaggeration: factor, into: &gradient)
-      Self.step(&points, &update, &gains, gradient, rate: rate, momentum: momentum)
+      Self.step(
+        &points, &update, &gains, gradient, rate: rate, momentum: isExaggerated ? 0.5 : momentum)
       done += 1
-      if done.isMultiple(of: checkEvery) {
-        guard points.allSatisfy(\.isFinite) else {
-          points = safe
-          break
-        }
-        safe = points
-        if iteration >= exaggerated + 2 * checkEvery {
-          let divergence = objective.divergence(of: points)
-          if last - divergence < leastImprovement * abs(divergence) { break }
-          last = divergence
-        }
+      guard done > exaggerated, (done - exaggerated).isMultiple(of: checkEvery) || done == exaggerated + iterations
+      else { continue }
+      let divergence = points.allSatisfy(\.isFinite) ? objective.divergence(of: points) : .nan
+      if divergence < lowest { (lowest, best) = (divergence, points) }
+      if divergence <= last {
+        if last - divergence < leastImprovement * divergence { break descent }
+      } else {
+        // Too fast: from the best again, slower.
+        (points, update, gains) = (best, still, even)
+        slower /= 2
+        if slower < 0.01 { break descent }
       }
+      last = lowest
     }
-    if !points.allSatisfy(\.isFinite) { points = safe }
-    if refinements > 0 {
-      done += TSNERefinement(iterations: refinements).run(objective, &points)
-    }
+    points = best
+    guard let refinement else { return (done, lowest.isFinite ? lowest : objective.divergence(of: points)) }
+    done += refinement.run(objective, &points)
     return (done, objective.divergence(of: points))
   }
 
@@ -100,7 +107,9 @@ struct TSNERefinement: Sendable {
   /// Steps that are remembered.
   var memory = 10
   /// It stops when no component of the gradient is above.
-  var gradientLimit = 1e-11
+  var gradientLimit = 1e-12
+  /// It stops when the divergence fell by less than this share five times in a row.
+  var leastImprovement = 1e-14
 
   /// Moves `points` down to a minimum nearby; the divergence never rises. Returns the number of iterations.
   func run(_ objective: some TSNEGradient, _ points: inout [Double]) -> Int {
@@ -152,7 +161,7 @@ struct TSNERefinement: Sendable {
         steps.append((s, y, 1 / curvature))
         if steps.count > memory { steps.removeFirst() }
       }
-      stalled = value - reached <= 1e-14 * abs(value) ? stalled + 1 : 0
+      stalled = value - reached <= leastImprovement * abs(value) ? stalled + 1 : 0
       (points, gradient, value) = (candidate, next, reached)
       if stalled == 5 { return iteration + 1 }
     }
@@ -182,9 +191,15 @@ struct TSNERefinement: Sendable {
   private static func dot(_ a: [Double], _ b: [Double]) -> Double {
     a.withUnsafeBufferPointer { a in
       b.withUnsafeBufferPointer { b in
-        var sum = 0.0
-        for place in a.indices { sum += a[place] * b[place] }
-        return sum
+        // Two sums, and points have an even number of coordinates: one alone waits for itself.
+        var (even, odd) = (0.0, 0.0)
+        var place = 0
+        while place + 1 < a.count {
+          even += a[place] * b[place]
+          odd += a[place + 1] * b[place + 1]
+          place += 2
+        }
+        return even + odd
       }
     }
   }

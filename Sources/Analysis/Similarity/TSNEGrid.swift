@@ -198,7 +198,9 @@ final class TSNEGrid {
       let low = spectrum + 4 * block * groups
       let high = low + size / 2 * groups
       for group in 0..<groups {
-        var a = (TSNETransform.Complex.zero, TSNETransform.Complex.zero, TSNETransform.Complex.zero, TSNETransform.Complex.zero)
+        var a = (
+          TSNETransform.Complex.zero, TSNETransform.Complex.zero, TSNETransform.Complex.zero, TSNETransform.Complex.zero
+        )
         var b = a
         @inline(__always) func split(_ k: Int) -> (TSNETransform.Complex, TSNETransform.Complex) {
           guard k <= size else { return (.zero, .zero) }
