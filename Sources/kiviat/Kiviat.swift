@@ -14,9 +14,10 @@ struct Kiviat: ParsableCommand {
       kiviat profile -- CMD ARGS        profile any command
       kiviat profile BENCHMARK          profile a built-in AI benchmark (kiviat list benchmarks)
       kiviat report NAME.kiviat         its characterization as one page
+      kiviat subset SUITE               the few benchmarks that stand for a suite
       """,
     version: "kiviat \(kiviatVersion)",
-    subcommands: [ProfileCommand.self, ReportCommand.self, DoctorCommand.self, ListCommand.self])
+    subcommands: [ProfileCommand.self, ReportCommand.self, SubsetCommand.self, DoctorCommand.self, ListCommand.self])
 
   /// What SIGPIPE was to do when we were started: commands inherit it.
   static let inheritedPipeSignal = signal(SIGPIPE, SIG_IGN)

@@ -40,7 +40,7 @@ extension MemberSet {
       }
     }
     if selection == .model {
-      for characteristic in [Characteristic.parameters, .forwardOpCounter, .epochs] {
+      for characteristic in diversityCharacteristics {
         features.append(
           FeatureTable.Feature(
             "log \(characteristic.rawValue)",
