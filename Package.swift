@@ -56,7 +56,9 @@ var targets: [Target] = [
   .target(name: "WorkloadLog", swiftSettings: swift),
   .target(
     name: "ProfileModel",
-    dependencies: [.product(name: "GRDB", package: "GRDB.swift")],
+    dependencies: [
+      .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
+    ],
     resources: [.embedInCode("Resources/kernel-categories.txt")],
     swiftSettings: swift),
   .target(
@@ -98,6 +100,9 @@ var targets: [Target] = [
   // What we measure of ourselves: Benchmarks/README.md.
   .executableTarget(
     name: "LargeProfile", dependencies: ["Analysis", "Report"], path: "Benchmarks/LargeProfile", swiftSettings: swift),
+  .executableTarget(
+    name: "MapSpeed", dependencies: ["Analysis"], path: "Benchmarks/tsne", exclude: ["compare.py"],
+    swiftSettings: swift),
 
   // A C program with known events, and a session in a process of its own: what the tests run.
   .executableTarget(name: "TestVictim", path: "Tests/TestVictim", cSettings: c),

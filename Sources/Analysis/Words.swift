@@ -36,6 +36,15 @@ enum Words {
     return clean.count > limit ? "\(clean.prefix(limit - 1))…" : clean
   }
 
+  /// Seconds as a session's length: `12.3 s`, `4.5 min`, `225.41 h`.
+  static func hours(_ seconds: Double) -> String {
+    if seconds >= 7200 { return "\(decimal(seconds / 3600, 2)) h" }
+    return seconds >= 120 ? "\(decimal(seconds / 60, 1)) min" : "\(significant(seconds)) s"
+  }
+
+  /// `1 run`, `3 runs`.
+  static func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
   /// `a`, `a and b`, `a, b and c`.
   static func list(_ items: [String]) -> String {
     guard let last = items.last, items.count > 1 else { return items.first ?? "" }

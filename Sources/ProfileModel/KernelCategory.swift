@@ -31,6 +31,9 @@ public enum KernelCategory: String, Hashable, Codable, Sendable, CaseIterable {
   /// No rule matches: a report prints how much time this is.
   case uncategorized
 
+  /// Whether it is one of the technical report's eight.
+  public var isTechnicalReport: Bool { Self.technicalReport.contains(self) }
+
   /// The eight of the technical report's Figure 5, in its order.
   public static let technicalReport: [KernelCategory] = [
     .dataArrangement, .convolution, .gemm, .batchNormalization, .elementWise, .relu, .pooling, .memoryCopy,

@@ -1,12 +1,14 @@
 // Reads a profile file whole. Opens every version ever written.
 import Foundation
 import GRDB
+import GRDBSQLite
 
 extension Profile {
   /// Reads a profile file. A profile left by a killed writer is read up to its last commit.
   ///
+  /// - Parameter kernels: whether each traced kernel is wanted, or those alike added up.
   /// - Throws: `ProfileError`, never anything else.
-  public init(contentsOf path: String) throws {
+  public init(contentsOf path: String, kernels: KernelDetail = .each) throws {
     try Self.check(path)
     do {
       self = try Self.open(path).read { db in
@@ -17,7 +19,7 @@ extension Profile {
         }
         // Only now: the first read has rolled a journal back, and our lock keeps the file as it is.
         try Self.checkLength(path)
-        return try ProfileReader(db, version: version).profile
+        return try ProfileReader(db, version: version, kernels: kernels).profile
       }
     } catch let error as ProfileFields.Damage {
       throw ProfileError.damaged(path: path, detail: error.description)
@@ -115,13 +117,16 @@ private struct ProfileReader {
   private var repetitions: [Int: RepetitionData] = [:]
 
   /// A later version's columns are read here by `version`; a table that an older one lacks stays empty.
-  init(_ db: Database, version: Int32) throws {
+  init(_ db: Database, version: Int32, kernels: KernelDetail) throws {
     profile = Profile(schemaVersion: version)
     try Self.checkTables(db)
     try readRun(db)
     try readTotals(db)
     try readSamples(db)
-    try readKernels(db)
+    switch kernels {
+    case .each: try readKernels(db)
+    case .merged: try readMergedKernels(db)
+    }
     try readWorkloadLog(db)
     profile.repetitions = repetitions.values.sorted { $0.repetition.index < $1.repetition.index }
   }
@@ -302,6 +307,37 @@ private struct ProfileReader {
       let bytes = try f.realOrNil()
       kernel.bytes = try f.brief(bytes, notANumber: .nan)
       data.kernels.append(kernel)
+    }
+  }
+
+  private mutating func readMergedKernels(_ db: Database) throws {
+    let rows = try db.makeStatement(sql: "SELECT \(MergedKernels.columns) FROM kernel ORDER BY repetition, id")
+    let statement = rows.sqliteStatement
+    var current: (index: Int, kernels: MergedKernels)?
+    func store(_ repetitions: inout [Int: RepetitionData]) {
+      guard let current, var data = repetitions.removeValue(forKey: current.index) else { return }
+      data.kernels = current.kernels.records()
+      let replaced = current.kernels.replaced
+      for sample in data.samples.indices {
+        data.samples[sample].kernel = data.samples[sample].kernel.map { replaced[$0] ?? $0 }
+      }
+      repetitions[current.index] = data
+    }
+    while true {
+      switch sqlite3_step(statement) {
+      case SQLITE_DONE:
+        store(&repetitions)
+        return
+      case SQLITE_ROW:
+        let row = KernelRow(statement: statement)
+        let index = Int(try row.integer(0))
+        if current?.index != index {
+          store(&repetitions)
+          current = (index, MergedKernels(referenced: Set((repetitions[index]?.samples ?? []).compactMap(\.kernel))))
+        }
+        try current?.kernels.add(row)
+      case let code: throw DatabaseError(resultCode: ResultCode(rawValue: code))
+      }
     }
   }
 

@@ -34,7 +34,7 @@ enum ProfilePaths {
       : argument.replacingSuffix(".kiviat", with: "." + format.fileExtension)
   }
 
-  private static func isFolder(_ path: String) -> Bool {
+  static func isFolder(_ path: String) -> Bool {
     var isDirectory: ObjCBool = false
     return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue
   }

@@ -13,7 +13,7 @@ struct ReportCommand: ParsableCommand {
       kiviat report run.kiviat --format text         a summary on stdout
       kiviat report run.kiviat --format json -o -    everything, as documented in docs/report-json.md
       kiviat report *.kiviat -o all.html             several profiles on one page
-      kiviat report aibench                          a suite's folder: all its profiles on aibench/report.html
+      kiviat report aibench                          a suite's folder: its characterization, aibench/report.html
       """)
 
   @Argument(help: ArgumentHelp("Profiles that `kiviat profile` wrote, or folders of them.", valueName: "profile"))
@@ -24,6 +24,9 @@ struct ReportCommand: ParsableCommand {
 
   @Option(name: .long, help: "html, markdown, json, csv or text.")
   var format: ReportFormat?
+
+  @OptionGroup(title: "Of a suite")
+  var similarity: SimilarityOptions
 
   func validate() throws {
     if profiles.isEmpty { throw ValidationError("name a profile: kiviat report NAME.kiviat") }
@@ -44,6 +47,15 @@ struct ReportCommand: ParsableCommand {
     // Before the work, so that a bad path fails at once.
     let file = try OutputFile(target)
     let color = file.path == nil && isatty(STDOUT_FILENO) == 1 && Terminal.isColorWanted
+    if profiles.count == 1, ProfilePaths.isFolder(profiles[0]) {
+      let suite = SuiteCharacterization(
+        of: try SuiteMembers.read(folder: profiles[0]), features: similarity.features, linkage: similarity.linkage,
+        clusters: similarity.clusters, seed: similarity.seed)
+      for remark in suite.set.remarks { Terminal.warning(remark) }
+      try file.write(Report.render(suite, as: format, version: kiviatVersion))
+      if let written = file.path { Terminal.info("wrote \(written)") }
+      return
+    }
     let paths = try profiles.flatMap(ProfilePaths.profiles)
     let characterizations = try paths.map { Characterization(of: try Profile(contentsOf: $0)) }
     try file.write(Report.render(characterizations, as: format, color: color))

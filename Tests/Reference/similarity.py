@@ -30,3 +30,17 @@ show("firstComponent", vectors[0] * np.sign(vectors[0][np.argmax(np.abs(vectors[
 a = [0, 0, 1, 1, 2, 2, 2, 0]
 b = [1, 1, 0, 0, 0, 2, 2, 1]
 show("rand", [adjusted_rand_score(a, b)])
+
+# What Tests/AnalysisTests/MapTests.swift expects: affinities and trustworthiness by scikit-learn, divergence by the formula.
+from sklearn.manifold import trustworthiness  # noqa: E402
+from sklearn.manifold._t_sne import _joint_probabilities  # noqa: E402
+from sklearn.metrics import pairwise_distances  # noqa: E402
+
+points = np.array([[np.sin(2 + 5 * i), np.cos(3 * i) + (i % 3)] for i in range(12)])
+show("trustworthiness", [trustworthiness(data, points, n_neighbors=k) for k in (1, 3, 5)])
+squared = pairwise_distances(data, metric="sqeuclidean")
+joint = _joint_probabilities(squared, 3, 0)
+show("affinitiesOfTheFirst", joint[:11])
+weights = 1 / (1 + pairwise_distances(points, metric="sqeuclidean"))
+upper = weights[np.triu_indices(12, 1)]
+show("divergence", [2 * np.sum(joint * np.log(joint / (upper / (2 * upper.sum()))))])

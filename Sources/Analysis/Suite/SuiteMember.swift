@@ -179,6 +179,8 @@ public struct WaitingShare: Codable, Sendable, Equatable {
 public struct MemberRun: Codable, Sendable, Equatable {
   /// The profile's name, with the repetition when it holds several.
   public var name: String
+  /// When it began, nanoseconds since 1970.
+  public var startedAtUnixNanoseconds: Int64
   /// The seed, where there is one.
   public var seed: String?
   /// How it ended, in words.

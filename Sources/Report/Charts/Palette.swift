@@ -29,6 +29,12 @@ struct ColorKey: Hashable, Sendable {
   static func neutral(_ index: Int) -> ColorKey { ColorKey(name: "n-\(index % 4)") }
 
   static func phase(_ phase: KernelRecord.Phase) -> ColorKey { ColorKey(name: "p-\(phase)") }
+  /// The colour of the nth group, suite or cluster (from 0), repeating after eight.
+  static func group(_ index: Int) -> ColorKey { ColorKey(name: "g-\(((index % 8) + 8) % 8)") }
+  /// The lighter tone of a group's colour, for the second of two bars.
+  static func paleGroup(_ index: Int) -> ColorKey { ColorKey(name: "gp-\(((index % 8) + 8) % 8)") }
+  /// What is only there to compare with, such as random choices.
+  static let backdrop = ColorKey(name: "g-back")
 }
 
 /// The colours. Hues that neighbour each other in a chart differ in lightness as well, so that they stay apart for
@@ -105,6 +111,23 @@ enum Palette {
     (.phase(.data), 0x7D6142, 0xB39370),
     (.phase(.evaluation), 0xB5489A, 0xDB7CC2),
     (.phase(.other), 0x97A2AE, 0x8C99A6),
+    (.group(0), 0x2B6CB0, 0x5596DB),
+    (.group(1), 0xD9730D, 0xF0934A),
+    (.group(2), 0x0D8367, 0x2FB591),
+    (.group(3), 0xB5489A, 0xDB7CC2),
+    (.group(4), 0x7D6142, 0xB39370),
+    (.group(5), 0x6352B3, 0x9B8DE6),
+    (.group(6), 0xC2412D, 0xEA7561),
+    (.group(7), 0x8A9A1F, 0xB9CA50),
+    (.paleGroup(0), 0xA9C6E6, 0x34577E),
+    (.paleGroup(1), 0xF3C79E, 0x85562F),
+    (.paleGroup(2), 0x9BD3C4, 0x24645A),
+    (.paleGroup(3), 0xE3B4D8, 0x7A4A6F),
+    (.paleGroup(4), 0xCFBFAE, 0x65543F),
+    (.paleGroup(5), 0xC3BBE8, 0x574F83),
+    (.paleGroup(6), 0xECB3A9, 0x83443B),
+    (.paleGroup(7), 0xD2DA97, 0x68722F),
+    (.backdrop, 0x8A94A0, 0x8C99A6),
   ]
 
   /// The style sheet's part that defines the colours.
@@ -138,7 +161,8 @@ enum Palette {
     return 0.2126 * linear(16) + 0.7152 * linear(8) + 0.0722 * linear(0)
   }
 
-  private static func hex(_ color: UInt32) -> String {
+  /// `#rrggbb`.
+  static func hex(_ color: UInt32) -> String {
     let digits = String(color, radix: 16)
     return "#" + String(repeating: "0", count: 6 - digits.count) + digits
   }

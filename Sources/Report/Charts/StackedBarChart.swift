@@ -28,6 +28,10 @@ struct StackedBarChart: Chart {
   var labelsSegments = true
   /// Rows whose colours the legend explains, where others only have labels; all when not given.
   var legendRows: Int?
+  /// Lower rows, for many of them.
+  var isCompact = false
+  /// Whether each row's sum stands beside its bar; off for shares, whose sum says nothing.
+  var showsTotals = true
 
   var legend: [LegendItem] {
     var totals: [LegendItem: Double] = [:]
@@ -56,14 +60,17 @@ struct StackedBarChart: Chart {
   func layout(width: Double) -> Layout {
     let isNarrow = width < 600
     let labelWidth = isNarrow ? 0 : min(230, (rows.map { TextMeasure.width($0.label) }.max() ?? 0) + 14)
-    let noteWidth = isNarrow ? 0 : (rows.map { TextMeasure.width(format.text($0.total)) }.max() ?? 0) + 12
+    let noteWidth =
+      isNarrow || !showsTotals ? 0 : (rows.map { TextMeasure.width(format.text($0.total)) }.max() ?? 0) + 12
     let greatest = rows.map(\.total).max() ?? 1
     let scale = LinearScale(
       0...max(greatest, 1e-12), from: labelWidth, to: width - max(noteWidth, isNarrow ? 2 : 20),
       tickCount: isNarrow ? 4 : 8, nice: false)
-    let rowHeight: Double = isNarrow ? 48 : 36
+    let barHeight: Double = isCompact ? (isNarrow ? 14 : 17) : isNarrow ? 22 : 24
+    let barTop: Double = isNarrow ? 18 : isCompact ? 3 : 4
+    let rowHeight = barTop + barHeight + (isCompact ? (isNarrow ? 7 : 3) : 8)
     return Layout(
-      scale: scale, rowHeight: rowHeight, barHeight: isNarrow ? 22 : 24, barTop: isNarrow ? 18 : 4,
+      scale: scale, rowHeight: rowHeight, barHeight: barHeight, barTop: barTop,
       labelsAbove: isNarrow, height: Double(rows.count) * rowHeight + 28)
   }
 
@@ -75,7 +82,7 @@ struct StackedBarChart: Chart {
     let sum = rows.reduce(0) { $0 + $1.total }
     for (index, row) in rows.enumerated() {
       let top = Double(index) * layout.rowHeight
-      let total = format.text(row.total)
+      let total = showsTotals ? format.text(row.total) : ""
       if layout.labelsAbove {
         let room = width - TextMeasure.width(total) - 10
         body += Mark.text(TextMeasure.fitted(row.label, width: room), x: 0, y: top + 13, class: "label")
