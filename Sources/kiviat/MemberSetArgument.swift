@@ -30,6 +30,6 @@ enum MemberSetArgument {
       throw Failure(
         message: "\(folder) is no folder of profiles; a file of published numbers is \(prefix)\(folder)", status: 64)
     }
-    throw Failure(message: "\(folder): measured suites can't be read yet; published ones are \(prefix)NAME", status: 64)
+    return try SuiteMembers.read(folder: folder)
   }
 }

@@ -32,7 +32,7 @@ struct SubsetCommand: ParsableCommand {
   var limitVariation = 0.02
 
   @Option(help: "By what benchmarks are compared: patterns, categories, both or model (parameters, FLOPs, epochs).")
-  var features: FeatureSelection = .patterns
+  var features: FeatureSelection = .both
 
   @Option(help: ArgumentHelp("As many benchmarks as this, those with the least error, in place of the fewest.", valueName: "number"))
   var size: Int?
@@ -83,7 +83,7 @@ struct SubsetCommand: ParsableCommand {
     let others = try against.map(MemberSetArgument.memberSet)
     let sets = try suites.map(MemberSetArgument.memberSet)
     let texts = try sets.map {
-      try Report.render(SubsetChoice(of: $0, options, against: others), as: format, color: color)
+      try Report.render(SubsetChoice(of: $0, options, against: others), as: format, version: kiviatVersion, color: color)
     }
     try file.write(texts.joined(separator: format == .markdown ? "\n---\n\n" : "\n"))
     if let written = file.path { Terminal.info("wrote \(written)") }
@@ -91,4 +91,3 @@ struct SubsetCommand: ParsableCommand {
 }
 
 extension SubsetPreset: ExpressibleByArgument {}
-extension FeatureSelection: ExpressibleByArgument {}

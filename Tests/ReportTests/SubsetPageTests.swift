@@ -42,12 +42,12 @@ struct SubsetPageTests {
     let choice = Self.plain
     #expect(!choice.chosen.isEmpty)
     for format in ReportFormat.allCases {
-      let text = try Report.render(choice, as: format)
+      let text = try Report.render(choice, as: format, version: "1")
       for id in choice.chosenIDs { #expect(text.contains(id), "\(format)") }
-      #expect(text == (try Report.render(choice, as: format)))
+      #expect(text == (try Report.render(choice, as: format, version: "1")))
     }
-    let page = try Report.render(choice, as: .html)
-    for words in ["The rules", "Least error at each cost", "What each benchmark costs", "without m0, a lower bound"] {
+    let page = try Report.render(choice, as: .html, version: "1")
+    for words in ["The rules", "least error at each cost", "What each benchmark costs", "without m0, a lower bound"] {
       #expect(page.contains(words), "\(words)")
     }
   }
@@ -56,15 +56,15 @@ struct SubsetPageTests {
     struct Root: Decodable {
       var format: String
       var version: Int
-      var subset: SubsetChoice
+      var report: SubsetChoice
     }
-    let text = try Report.render(Self.plain, as: .json)
+    let text = try Report.render(Self.plain, as: .json, version: "1")
     let root = try JSONDecoder().decode(Root.self, from: Data(text.utf8))
-    #expect(root.format == "kiviat-subset" && root.version == 1 && root.subset == Self.plain)
+    #expect(root.format == "kiviat-subset" && root.version == 1 && root.report == Self.plain)
   }
 
   @Test func everyRowOfTheTableHasItsFields() throws {
-    let lines = try Report.render(Self.plain, as: .csv).components(separatedBy: "\r\n").dropLast()
+    let lines = try Report.render(Self.plain, as: .csv, version: "1").components(separatedBy: "\r\n").dropLast()
     #expect(lines.first == "suite,section,name,attribute,value,unit,source,detail,reason")
     // Outside quotes there are as many commas in every row.
     for line in lines {
@@ -75,11 +75,11 @@ struct SubsetPageTests {
 
   @Test func namesStayText() throws {
     let choice = Self.choice(HostileTests.names)
-    let page = try Report.render(choice, as: .html)
+    let page = try Report.render(choice, as: .html, version: "1")
     #expect(!page.contains("<script>alert") && !page.contains("<img src=x") && !page.contains("<svg onload"))
     #expect(!page.contains("\u{202E}") && !page.contains("\u{1B}"))
     for format in [ReportFormat.text, .markdown, .csv] {
-      let text = try Report.render(choice, as: format)
+      let text = try Report.render(choice, as: format, version: "1")
       #expect(!text.contains("\u{1B}[31m") && !text.contains("\u{202E}") && !text.contains("\u{0}"), "\(format)")
     }
   }
@@ -87,7 +87,7 @@ struct SubsetPageTests {
   @Test func aSuiteWithoutASubset() throws {
     let none = SubsetChoice(of: MemberSet(name: "none", title: "None", members: []))
     #expect(!none.isDefensible)
-    for format in ReportFormat.allCases { #expect(!(try Report.render(none, as: format)).isEmpty) }
-    #expect(try Report.render(none, as: .text).contains("No subset"))
+    for format in ReportFormat.allCases { #expect(!(try Report.render(none, as: format, version: "1")).isEmpty) }
+    #expect(try Report.render(none, as: .text, version: "1").contains("No subset"))
   }
 }

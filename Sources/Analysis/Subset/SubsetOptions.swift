@@ -64,7 +64,7 @@ public struct SubsetOptions: Codable, Sendable, Equatable {
   /// - Parameter without: rules of the preset that are switched off.
   public init(
     _ preset: SubsetPreset = .rpr, without: [SubsetRule] = [], variationLimit: Double = 0.02,
-    features: FeatureSelection = .patterns, size: Int? = nil, seed: UInt64 = 1, bootstraps: Int = 200
+    features: FeatureSelection = .both, size: Int? = nil, seed: UInt64 = 1, bootstraps: Int = 200
   ) {
     self.preset = preset
     rules = preset.rules.filter { !without.contains($0) }

@@ -8,7 +8,7 @@ enum SubsetPage {
   static let rowLimit = 60
 
   /// The document.
-  static func document(_ choice: SubsetChoice) -> ReportDocument {
+  static func document(_ choice: SubsetChoice, version: String) -> ReportDocument {
     let words = SubsetWords(choice: choice)
     var facts: [ReportDocument.Fact] = [
       .init(label: "Suite", value: Prose("\(choice.suite): \(choice.rules.members.count) benchmarks"))
@@ -21,7 +21,7 @@ enum SubsetPage {
     return ReportDocument(
       kicker: choice.isPublished ? "Subset of a suite · published numbers" : "Subset of a suite", title: choice.title,
       facts: facts, summary: words.summary, overview: words.concentration.map { Prose($0) },
-      sections: sections(choice), colophon: "Kiviat · this page is complete in itself and loads nothing")
+      sections: sections(choice), colophon: "Kiviat \(version) · this page is complete in itself and loads nothing")
   }
 
   /// The sections. Their ids begin with `subset`.
@@ -204,10 +204,7 @@ enum SubsetPage {
       .paragraph(Prose("\(SubsetEvidence.definition) Metrics: \(evidence.metrics.joined(separator: ", "))." as String)),
     ]
     if !evidence.front.isEmpty {
-      blocks.append(
-        .table(
-          title: "Least error at each cost: no subset is better at the same or less cost",
-          points(evidence.front, choice, words, most: rowLimit), isFolded: false))
+      blocks.append(.figure(figure(evidence, choice, words)))
       blocks.append(
         .table(
           title: evidence.isExhaustive ? "The best subset of each size" : "The best subset found of each size",
@@ -235,6 +232,57 @@ enum SubsetPage {
       .note(Note(.info, "\($0.feature) is \($0.isLeftOut ? "left out" : "filled in"): \($0.reason)."))
     }
     return .init(id: "subset-evidence", title: title, shortTitle: short, blocks: blocks)
+  }
+
+  /// The least error that each cost buys, with the best of each size and the subset itself.
+  private static func figure(
+    _ evidence: SubsetEvidence, _ choice: SubsetChoice, _ words: SubsetWords
+  ) -> ReportDocument.Figure {
+    let isHours = choice.cost.basis != .number && choice.cost.suite.value >= 2 * 3600
+    let unit = isHours ? "hours" : choice.cost.basis == .number ? "benchmarks" : "seconds"
+    func x(_ point: SubsetEvidence.Point) -> Double { isHours ? point.cost / 3600 : point.cost }
+    func place(_ point: SubsetEvidence.Point, _ label: String, _ color: Int, _ symbol: ScatterChart.Symbol)
+      -> ScatterChart.Point
+    {
+      ScatterChart.Point(
+        x: x(point), y: point.memberError, label: label, color: .group(color), symbol: symbol,
+        details: [
+          point.members.joined(separator: ", "), "\(words.cost(point.cost)) · member error \(words.error(point.memberError))",
+          "mean error \(words.error(point.meanError))",
+        ])
+    }
+    var points = evidence.best.map { place($0, "\($0.members.count)", 0, .circle) }
+    if let chosen = evidence.chosen { points.append(place(chosen, "this subset", 1, .square)) }
+    let costs = evidence.front.map(x).filter { $0 > 0 }
+    let isWide = (costs.max() ?? 1) > 50 * (costs.min() ?? 1)
+    let chart = ScatterChart(
+      summary: "Member error over cost: the least error at each cost, the best subset of each size and this subset",
+      points: points,
+      x: PlotAxis(title: "cost, \(unit)", format: .decimal, isLogarithmic: isWide),
+      y: PlotAxis(title: "member error, spreads", format: .decimal, includes: [0]),
+      curves: [
+        ScatterChart.Curve(
+          color: .group(2), name: "least error at each cost", points: evidence.front.map { (x($0), $0.memberError) },
+          isStepped: true)
+      ],
+      keys: [
+        LegendItem(color: .group(0), text: "best subset of each size, with its size"),
+        LegendItem(color: .group(1), text: "this subset"),
+      ])
+    var title: Prose = "No subset has less error at the same or less cost than those on the line"
+    if let chosen = evidence.chosen {
+      let rivals = evidence.front.filter { $0.cost <= chosen.cost }
+      if let best = rivals.last {
+        title =
+          best.members == chosen.members || best.memberError >= chosen.memberError
+          ? "At its cost no subset has less error than this one"
+          : "At its cost this subset has an error of \(words.error(chosen.memberError)); the best has \(words.error(best.memberError))"
+      }
+    }
+    return ReportDocument.Figure(
+      title: title, drawing: .chart(chart),
+      caption: "The line: the least member error that a cost can buy. A subset above it pays for something else, such as a rule.",
+      table: self.points(evidence.front, choice, words, most: rowLimit), provenance: choice.evidence.provenance)
   }
 
   private static func points(
