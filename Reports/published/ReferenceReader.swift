@@ -154,7 +154,8 @@ struct ReferenceReader {
       switch (source, counted) {
       case (let source?, nil): detail = source
       case (nil, let counted?): detail = "counted from the published architecture: \(counted)"
-      default: throw fields.error("it needs 'source' (the table that prints it) or 'counted' (what was counted), not both")
+      default:
+        throw fields.error("it needs 'source' (the table that prints it) or 'counted' (what was counted), not both")
       }
       if isLowerBound { detail = "a lower bound; " + detail }
       if let remark { detail += "; " + remark }

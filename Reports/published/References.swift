@@ -18,7 +18,8 @@ public enum References {
     guard name.contains("/") || name.hasSuffix(".yaml") || name.hasSuffix(".yml") else {
       throw ManifestError(
         file: "published:\(name)",
-        "there is no such reference; there are \(names.joined(separator: ", ")), and files by their path (./\(name).yaml)")
+        "there is no such reference; there are \(names.joined(separator: ", ")), and files by their path (./\(name).yaml)"
+      )
     }
     return try memberSet(reference: text(at: name), named: name)
   }
@@ -48,7 +49,9 @@ public enum References {
     guard let handle = FileHandle(forReadingAtPath: path), let bytes = try? handle.read(upToCount: longest + 1) else {
       throw ManifestError(file: path, "it can't be read, or is empty")
     }
-    guard bytes.count <= longest else { throw ManifestError(file: path, "it is longer than 1 MiB: that is no reference") }
+    guard bytes.count <= longest else {
+      throw ManifestError(file: path, "it is longer than 1 MiB: that is no reference")
+    }
     guard let text = String(bytes: bytes, encoding: .utf8) else {
       throw ManifestError(file: path, "it is not UTF-8 text")
     }

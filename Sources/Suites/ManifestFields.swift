@@ -48,7 +48,9 @@ package struct Fields {
     }
   }
 
-  package func error(_ message: String) -> ManifestError { ManifestError(file: file, line: line, "\(subject): \(message)") }
+  package func error(_ message: String) -> ManifestError {
+    ManifestError(file: file, line: line, "\(subject): \(message)")
+  }
 }
 
 /// One field's value.

@@ -34,7 +34,9 @@ struct SubsetCommand: ParsableCommand {
   @Option(help: "By what benchmarks are compared: patterns, categories, both or model (parameters, FLOPs, epochs).")
   var features: FeatureSelection = .both
 
-  @Option(help: ArgumentHelp("As many benchmarks as this, those with the least error, in place of the fewest.", valueName: "number"))
+  @Option(
+    help: ArgumentHelp(
+      "As many benchmarks as this, those with the least error, in place of the fewest.", valueName: "number"))
   var size: Int?
 
   @Option(help: ArgumentHelp("Another suite, whose cost is compared.", valueName: "suite"))
@@ -51,7 +53,9 @@ struct SubsetCommand: ParsableCommand {
 
   func validate() throws {
     if suites.isEmpty { throw ValidationError("name a suite: kiviat subset published:aibench") }
-    if suites.count > 1, output != "-" { throw ValidationError("several suites have several results: one at a time with -o") }
+    if suites.count > 1, output != "-" {
+      throw ValidationError("several suites have several results: one at a time with -o")
+    }
     if suites.count > 1, format == .html || format == .json || format == .csv {
       throw ValidationError("several suites have several results: one at a time as \(format?.rawValue ?? "")")
     }
@@ -66,7 +70,8 @@ struct SubsetCommand: ParsableCommand {
     try without.flatMap { $0.split(separator: ",") }.map { word in
       guard let rule = SubsetRule(rawValue: String(word)), preset.rules.contains(rule) else {
         throw ValidationError(
-          "--without \(word): the preset \(preset.rawValue) has \(preset.rules.map(\.rawValue).joined(separator: ", "))")
+          "--without \(word): the preset \(preset.rawValue) has \(preset.rules.map(\.rawValue).joined(separator: ", "))"
+        )
       }
       return rule
     }
@@ -83,7 +88,8 @@ struct SubsetCommand: ParsableCommand {
     let others = try against.map(MemberSetArgument.memberSet)
     let sets = try suites.map(MemberSetArgument.memberSet)
     let texts = try sets.map {
-      try Report.render(SubsetChoice(of: $0, options, against: others), as: format, version: kiviatVersion, color: color)
+      try Report.render(
+        SubsetChoice(of: $0, options, against: others), as: format, version: kiviatVersion, color: color)
     }
     try file.write(texts.joined(separator: format == .markdown ? "\n---\n\n" : "\n"))
     if let written = file.path { Terminal.info("wrote \(written)") }

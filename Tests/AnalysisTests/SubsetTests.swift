@@ -36,7 +36,8 @@ private enum Made {
   static func run(_ axes: [Double], seconds: Double = 1, isCounted: Bool = true) -> MemberRun {
     let none = Measured<Double>.unavailable(Unavailable("not measured"))
     return MemberRun(
-      name: "run", seed: nil, ending: "exit 0", isCounted: isCounted, wallSeconds: seconds, stepSeconds: none,
+      name: "run", startedAtUnixNanoseconds: 0, seed: nil, ending: "exit 0", isCounted: isCounted, wallSeconds: seconds,
+      stepSeconds: none,
       samplesPerSecond: none, epochs: none, secondsPerEpoch: none, secondsToQuality: none, quality: none,
       patterns: patterns(axes), categoryShares: [])
   }
@@ -88,7 +89,8 @@ private enum Made {
     #expect(few.contains("goes up to"))
     let many = SubsetRules.support(RunVariation(populationCV: 0.01, count: 100), limit: 0.02)
     #expect(many.contains("so says"))
-    #expect(SubsetRules.support(RunVariation(populationCV: 0, count: 10), limit: 0.02).contains("no confidence interval"))
+    #expect(
+      SubsetRules.support(RunVariation(populationCV: 0, count: 10), limit: 0.02).contains("no confidence interval"))
   }
 
   @Test func acceptedMetric() {
@@ -109,7 +111,7 @@ private enum Made {
     // Two of the large third are there; the subset needs one, and of equal cost the first.
     #expect(choice.chosenIDs == ["m1", "m8"])
     #expect(choice.unmet.isEmpty && choice.isDefensible)
-    #expect(choice.caveats.contains { $0.contains("No eligible member has parameters: medium") })
+    #expect(choice.caveats.contains { $0.contains("No member that passes the rules is medium by parameters, nor") })
     #expect(choice.caveats.contains { $0.contains("clusters") && $0.contains("can’t be applied") })
     let verdicts = choice.rules.members[4].verdicts
     #expect(verdicts.map(\.outcome) == [.fails, .passes, .covers])
@@ -141,7 +143,8 @@ private enum Made {
     let members = (0..<6).map { index in
       let x = Double(index)
       // Least parameters and greatest FLOPs are the same member.
-      return Made.member("m\(index)", cost: x + 1, variation: nil, accepted: nil, size: (x, 5 - x, index == 2 ? 99 : x + 1))
+      return Made.member(
+        "m\(index)", cost: x + 1, variation: nil, accepted: nil, size: (x, 5 - x, index == 2 ? 99 : x + 1))
     }
     let choice = SubsetChoice(of: Made.set(members), SubsetOptions(.wc))
     #expect(choice.chosenIDs == ["m0", "m2", "m5"] && choice.isDefensible)
@@ -219,9 +222,10 @@ private enum Made {
     let z = Representation.standardized(scaled)
     var errors: [Double] = []
     for member in 0..<scaled.rows where !subset.contains(member) {
-      let nearest = subset.min {
-        (scaled.squaredDistance(member, $0), $0) < (scaled.squaredDistance(member, $1), $1)
-      } ?? 0
+      let nearest =
+        subset.min {
+          (scaled.squaredDistance(member, $0), $0) < (scaled.squaredDistance(member, $1), $1)
+        } ?? 0
       errors.append(Statistics.mean((0..<z.columns).map { abs(z[member, $0] - z[nearest, $0]) }))
     }
     return errors.isEmpty ? 0 : Statistics.mean(errors)
@@ -273,7 +277,10 @@ private enum Made {
     let evidence = try #require(choice.evidence.value)
     // Of each group the member in its middle: of its Manhattan distances the sum is least, which is what the error adds up.
     #expect(choice.chosenIDs == ["m0", "m4", "m8"])
-    #expect(evidence.predictions.allSatisfy { (Int($0.member.dropFirst()) ?? 0) / 4 == (Int($0.representative.dropFirst()) ?? -1) / 4 })
+    #expect(
+      evidence.predictions.allSatisfy {
+        (Int($0.member.dropFirst()) ?? 0) / 4 == (Int($0.representative.dropFirst()) ?? -1) / 4
+      })
     #expect(evidence.chance?.isExact == true && evidence.chance?.count == 220)
     // The best has none before it; only itself counts half.
     #expect(abs((evidence.chance?.shareWorse ?? 0) - 219.5 / 220) < 1e-12)

@@ -82,9 +82,10 @@ import Testing
     #expect(known.count == 15 && known.reduce(0) { $0 + $1.count } == 78)
     #expect(known.map(\.populationCV).max() == 0.3846 && known.map(\.populationCV).min() == 0)
     #expect(known.map(\.count).min() == 4 && known.map(\.count).max() == 10)
-    #expect(Set(set.members.filter { ($0.variation.value?.populationCV ?? 1) < 0.02 }.map(\.id)) == [
-      "DC-AI-C1", "DC-AI-C9", "DC-AI-C16",
-    ])
+    #expect(
+      Set(set.members.filter { ($0.variation.value?.populationCV ?? 1) < 0.02 }.map(\.id)) == [
+        "DC-AI-C1", "DC-AI-C9", "DC-AI-C16",
+      ])
     func fits(_ id: String, _ epochs: [Double]) throws {
       let published = try #require(set[id])
       let variation = try #require(RunVariation(epochs))
@@ -149,9 +150,10 @@ import Testing
   @Test func theRulesChooseTheThree() throws {
     let (aibench, mlperf) = (try aibench.get(), try mlperf.get())
     let choice = SubsetChoice(of: aibench, against: [mlperf])
-    #expect(choice.rules.eligible.map { aibench.members[$0].title } == [
-      "Image classification", "Object detection", "Learning to rank",
-    ])
+    #expect(
+      choice.rules.eligible.map { aibench.members[$0].title } == [
+        "Image classification", "Object detection", "Learning to rank",
+      ])
     #expect(choice.chosenIDs == ["DC-AI-C1", "DC-AI-C9", "DC-AI-C16"])
     #expect(choice.unmet.isEmpty && choice.isDefensible)
     #expect(choice.cost.basis == .timeToQuality && choice.cost.suite.counted == 15)
@@ -163,11 +165,13 @@ import Testing
     #expect(against.cost.lowerBounds == ["ML-MiniGo"])
     let without = try #require(against.withoutLowerBounds)
     #expect(abs(without.cost.value / 3600 - 265.72) < 1e-9)
-    #expect(abs((without.savedBySuite.value ?? 0) - 0.152) < 5e-4 && abs((without.savedBySubset.value ?? 0) - 0.5) < 1e-3)
+    #expect(
+      abs((without.savedBySuite.value ?? 0) - 0.152) < 5e-4 && abs((without.savedBySubset.value ?? 0) - 0.5) < 1e-3)
     let concentration = try #require(choice.cost.concentration)
     #expect(concentration.member == "DC-AI-C1")
     #expect(abs(concentration.shareOfSubset - 0.978) < 5e-4 && abs(concentration.shareOfSuite - 0.5767) < 5e-5)
-    #expect(abs(concentration.subsetWithout / 3600 - 2.99) < 1e-9 && abs(concentration.suiteWithout / 3600 - 95.41) < 1e-9)
+    #expect(
+      abs(concentration.subsetWithout / 3600 - 2.99) < 1e-9 && abs(concentration.suiteWithout / 3600 - 95.41) < 1e-9)
     #expect(abs(concentration.savedWithout - 0.969) < 5e-4)
     // Four runs do not show a variation below 2 %; the report has no data to see clusters by.
     #expect(choice.caveats.contains { $0.contains("does not support") && $0.contains("Learning to rank") })
@@ -270,7 +274,8 @@ import Testing
             seconds-per-epoch: {value: 90, counted: 'a clock'}
         """, named: "r.yaml")
     let (a, b, c) = (set.members[0], set.members[1], set.members[2])
-    #expect(a.parameters.unavailable?.reason == "nobody counted" && a.forwardFLOPs.unavailable?.reason == "not published")
+    #expect(
+      a.parameters.unavailable?.reason == "nobody counted" && a.forwardFLOPs.unavailable?.reason == "not published")
     #expect(a.secondsToQuality.value == 7200 && a.lowerBounds == [.secondsToQuality])
     #expect(a.secondsToQuality.provenance?.detail == "a lower bound; table 1; ended early")
     // A lower bound has no quotient.

@@ -68,7 +68,8 @@ struct SubsetPageTests {
     #expect(lines.first == "suite,section,name,attribute,value,unit,source,detail,reason")
     // Outside quotes there are as many commas in every row.
     for line in lines {
-      let outside = line.components(separatedBy: "\"").enumerated().filter { $0.offset % 2 == 0 }.map(\.element).joined()
+      let outside = line.components(separatedBy: "\"").enumerated().filter { $0.offset % 2 == 0 }.map(\.element)
+        .joined()
       #expect(outside.count { $0 == "," } == 8, "\(line)")
     }
   }

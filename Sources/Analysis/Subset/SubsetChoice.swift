@@ -160,6 +160,12 @@ public struct SubsetChoice: Codable, Sendable, Equatable {
       found.append(
         "The variation between runs is not known of any member (\(set.members[0].variation.unavailable?.reason ?? "no runs")), so no subset can be called repeatable."
       )
+    } else if options.rules.contains(.variation),
+      2 * set.members.count(where: { $0.variation.value == nil }) > set.members.count
+    {
+      found.append(
+        "The variation between runs is known of \(set.members.count { $0.variation.value != nil }) of \(set.members.count) members: a choice among so few is no choice."
+      )
     } else if rules.eligible.isEmpty {
       found.append("No member passes the rules.")
     } else if chosen.isEmpty {
@@ -182,12 +188,23 @@ public struct SubsetChoice: Codable, Sendable, Equatable {
 
   private func findCaveats(_ set: MemberSet) -> [String] {
     var found: [String] = []
-    for rule in rules.applied where !rule.isApplied { found.append("The rule of \(rule.rule.rawValue) \(rule.explanation).") }
-    for requirement in rules.requirements where !requirement.canBeMet {
-      found.append("No eligible member has \(requirement.name).")
+    if let why = evidence.unavailable, !chosen.isEmpty {
+      let clusters = options.rules.contains(.clusters) ? "The rule of clusters can’t be applied, and how" : "How"
+      found.append(
+        "\(clusters) well the subset stands for the others is not known: \(why.reason)\(why.remedy.map { "; \($0)" } ?? "")."
+      )
+    }
+    for rule in rules.applied where !rule.isApplied && rule.rule != .clusters {
+      found.append("The rule of \(rule.rule.rawValue) \(rule.explanation).")
+    }
+    let impossible = rules.requirements.filter { !$0.canBeMet }
+    if !impossible.isEmpty, !rules.eligible.isEmpty {
+      found.append("No member that passes the rules is \(impossible.map(\.name).joined(separator: ", nor ")).")
     }
     if !unmet.isEmpty {
-      found.append("The subset lacks what another eligible member has: \(unmet.map(\.name).joined(separator: ", ")).")
+      found.append(
+        "The subset lacks a member that is \(unmet.map(\.name).joined(separator: "; one that is ")), which passes the rules."
+      )
     }
     if options.rules.contains(.variation) {
       let doubtful = chosen.filter { index in
@@ -213,12 +230,9 @@ public struct SubsetChoice: Codable, Sendable, Equatable {
         "It stands for the suite no better than a random subset of its size: \(SubsetRules.percent(chance.shareWorse)) of them are worse."
       )
     }
-    if evidence.value == nil, !chosen.isEmpty {
-      found.append("How well it stands for the others is not known: \(evidence.unavailable?.reason ?? "").")
-    }
     if let concentration = cost.concentration {
       found.append(
-        "\(concentration.title) alone is \(share(concentration.shareOfSubset)) of the subset’s cost and \(share(concentration.shareOfSuite)) of the suite’s: the saving is decided by that one. If neither counted it, \(share(concentration.savedWithout)) would be saved."
+        "\(concentration.title) alone is \(share(concentration.shareOfSubset)) of the subset’s cost and \(share(concentration.shareOfSuite)) of the suite’s. If neither counted it, \(share(concentration.savedWithout)) would be saved in place of \(share(cost.saved.value ?? 0))."
       )
     }
     if !cost.suite.missing.isEmpty {

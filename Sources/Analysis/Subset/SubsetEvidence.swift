@@ -88,7 +88,8 @@ public struct SubsetEvidence: Codable, Sendable, Equatable {
   /// Judges a subset and searches for others.
   ///
   /// - Parameter chosen: indices of its members.
-  init(_ set: MemberSet, _ table: FeatureTable.Scaled, chosen: [Int], costs: [Measured<Double>], options: SubsetOptions) {
+  init(_ set: MemberSet, _ table: FeatureTable.Scaled, chosen: [Int], costs: [Measured<Double>], options: SubsetOptions)
+  {
     let representation = Representation(table)
     let search = SubsetSearch(representation: representation, costs: costs.map(\.value))
     let ids = set.members.map(\.id)

@@ -69,7 +69,7 @@ public struct SubsetRules: Codable, Sendable, Equatable {
   public struct Requirement: Codable, Sendable, Equatable {
     /// The rule that asks for it.
     public var rule: SubsetRule
-    /// What: `parameters: large`.
+    /// What its members are, as in “a member that is …”: `large by parameters`, `in cluster 2`.
     public var name: String
     /// Indices of the members that have it.
     public var members: [Int]
@@ -181,44 +181,53 @@ public struct SubsetRules: Codable, Sendable, Equatable {
     var unknown: [String] = []
     var isKnown = false
     for characteristic in set.diversityCharacteristics {
-      let values = set.members.map { characteristic.value(of: $0).value }
-      let thirds = Third.ofEach(values)
+      let thirds = Third.ofEach(set.members.map { characteristic.value(of: $0).value })
       let missing = thirds.count { $0 == nil }
-      if missing > 0 { unknown.append("\(characteristic.rawValue) of \(missing)") }
+      guard Self.isEnough(thirds.count - missing, of: thirds.count) else {
+        unknown.append("\(characteristic.shortName) of \(missing), too many to rank the others")
+        continue
+      }
+      if missing > 0 { unknown.append("\(characteristic.shortName) of \(missing)") }
       for third in Third.allCases {
         let having = thirds.indices.filter { thirds[$0] == third }
         guard !having.isEmpty else { continue }
         isKnown = true
-        for index in having { covered[index].append("\(characteristic.rawValue) \(third.name)") }
-        requirements.append(requirement(.diversity, "\(characteristic.rawValue): \(third.name)", having))
+        for index in having { covered[index].append("\(characteristic.shortName) \(third.name)") }
+        requirements.append(requirement(.diversity, "\(third.name) by \(characteristic.shortName)", having))
       }
     }
-    let note = unknown.isEmpty ? "" : "; not known: " + unknown.joined(separator: ", ") + " members"
+    let note = unknown.isEmpty ? "" : "; members of which it is not known: " + unknown.joined(separator: ", ")
     close(
       .diversity, covered, isApplied: isKnown,
       isKnown
         ? "thirds by rank among the suite’s members, for \(set.diversityCharacteristics.map(\.rawValue).joined(separator: ", ")); every third that an eligible member is in must be there\(note)"
-        : "neither parameters nor FLOPs nor epochs are known of any member")
+        : "parameters, FLOPs and epochs are known of too few members")
   }
+
+  /// Ranks among a minority say nothing about the suite.
+  private static func isEnough(_ known: Int, of count: Int) -> Bool { known > 2 && 2 * known > count }
 
   private mutating func extremes(_ set: MemberSet) {
     var covered = members.map { _ in [String]() }
     var isKnown = false
     for characteristic in set.diversityCharacteristics {
       let values = set.members.map { characteristic.value(of: $0).value.flatMap { $0.isFinite ? $0 : nil } }
-      guard let least = values.compactMap({ $0 }).min(), let greatest = values.compactMap({ $0 }).max() else { continue }
+      guard let least = values.compactMap({ $0 }).min(), let greatest = values.compactMap({ $0 }).max() else {
+        continue
+      }
+      guard Self.isEnough(values.count { $0 != nil }, of: values.count) else { continue }
       isKnown = true
       for (name, extreme) in [("least", least), ("greatest", greatest)] {
         let having = values.indices.filter { values[$0] == extreme }
-        for index in having { covered[index].append("\(characteristic.rawValue) \(name)") }
-        requirements.append(requirement(.extremes, "\(characteristic.rawValue): \(name)", having))
+        for index in having { covered[index].append("\(characteristic.shortName) \(name)") }
+        requirements.append(requirement(.extremes, "the \(name) by \(characteristic.shortName)", having))
       }
     }
     close(
       .extremes, covered, isApplied: isKnown,
       isKnown
         ? "the least and the greatest member by \(set.diversityCharacteristics.map(\.rawValue).joined(separator: ", "))"
-        : "neither parameters nor FLOPs nor epochs are known of any member")
+        : "parameters, FLOPs and epochs are known of too few members")
   }
 
   private mutating func clusters(_ grouping: Measured<Grouping>, _ selection: FeatureSelection) {
@@ -230,12 +239,12 @@ public struct SubsetRules: Codable, Sendable, Equatable {
       for cluster in 0..<grouping.clusters {
         let having = grouping.labels.indices.filter { grouping.labels[$0] == cluster }
         for index in having { covered[index].append("cluster \(cluster + 1)") }
-        requirements.append(requirement(.clusters, "cluster \(cluster + 1)", having))
+        requirements.append(requirement(.clusters, "in cluster \(cluster + 1)", having))
       }
       let stability = grouping.candidates.first { $0.clusters == grouping.clusters }?.stability ?? .nan
       close(
         .clusters, covered, isApplied: true,
-        "\(grouping.clusters == 1 ? "one cluster" : "\(grouping.clusters) clusters") by \(selection.rawValue); stability \(Self.rounded(stability, 2)) (adjusted Rand index over bootstrap samples)"
+        "\(grouping.clusters == 1 ? "one cluster" : "\(grouping.clusters) clusters") by \(selection.noun); stability \(Self.rounded(stability, 2)) (adjusted Rand index over bootstrap samples)"
       )
     }
   }
@@ -246,7 +255,8 @@ public struct SubsetRules: Codable, Sendable, Equatable {
 
   private mutating func close(_ rule: SubsetRule, _ covered: [[String]], isApplied: Bool, _ explanation: String) {
     applied.append(
-      Applied(rule: rule, explanation: isApplied ? explanation : "can’t be applied: \(explanation)", isApplied: isApplied))
+      Applied(
+        rule: rule, explanation: isApplied ? explanation : "can’t be applied: \(explanation)", isApplied: isApplied))
     guard isApplied else { return }
     for (index, what) in covered.enumerated() {
       members[index].verdicts.append(
@@ -264,6 +274,18 @@ public struct SubsetRules: Codable, Sendable, Equatable {
     let text = String(format: "%.\(decimals)f", value)
     guard text.contains(".") else { return text }
     return String(text.reversed().drop { $0 == "0" }.drop { $0 == "." }.reversed())
+  }
+}
+
+extension Characteristic {
+  /// In a word.
+  var shortName: String {
+    switch self {
+    case .parameters: "parameters"
+    case .forwardFLOPs, .forwardOpCounter: "FLOPs"
+    case .epochs: "epochs"
+    case .secondsPerEpoch, .secondsToQuality: rawValue
+    }
   }
 }
 

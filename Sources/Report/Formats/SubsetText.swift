@@ -18,7 +18,7 @@ struct SubsetText {
     lines += ["", bold("  Rules")]
     lines += choice.rules.applied.flatMap { wrapped("\($0.rule.rawValue): \($0.explanation)", indent: 2, hanging: 2) }
     lines += ["", bold("  Members")] + members(words)
-    if choice.cost.basis != .number { lines += ["", bold("  Cost")] + cost(words) }
+    if choice.cost.basis != .number, !choice.chosen.isEmpty { lines += ["", bold("  Cost")] + cost(words) }
     if choice.evidence.value != nil {
       lines += ["", bold("  Evidence")] + words.evidence.flatMap { wrapped($0, indent: 2, hanging: 2) } + best(words)
     }

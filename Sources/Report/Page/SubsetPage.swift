@@ -47,14 +47,15 @@ enum SubsetPage {
 
   private static func keyFigures(_ choice: SubsetChoice, _ words: SubsetWords) -> [ReportDocument.KeyFigure] {
     var figures: [ReportDocument.KeyFigure] = [
-      .init(label: "benchmarks", cell: Table.Cell("\(choice.chosen.count) of \(choice.rules.members.count)"))
+      .init(label: "benchmarks in it", cell: Table.Cell("\(choice.chosen.count) of \(choice.rules.members.count)"))
     ]
     if choice.cost.basis != .number {
       var saved = Table.Cell(words.saved(choice.cost.saved), sort: choice.cost.saved.value)
       saved.provenance = choice.cost.saved.provenance
       saved.unavailable = choice.cost.saved.unavailable
       figures += [
-        .init(label: "saved", cell: saved), .init(label: "cost of the subset", cell: Table.Cell(words.cost(choice.cost.subset))),
+        .init(label: "saved", cell: saved),
+        .init(label: "cost of the subset", cell: Table.Cell(words.cost(choice.cost.subset))),
         .init(label: "cost of the suite", cell: Table.Cell(words.cost(choice.cost.suite))),
       ]
     }
@@ -145,7 +146,8 @@ enum SubsetPage {
       }
       for other in choice.comparisons {
         rows.append([
-          Table.Cell(other.title), .count(other.cost.counted), Table.Cell(words.cost(other.cost), sort: other.cost.value),
+          Table.Cell(other.title), .count(other.cost.counted),
+          Table.Cell(words.cost(other.cost), sort: other.cost.value),
           saved(other.savedBySubset), saved(other.savedBySuite),
         ])
         if let rest = other.withoutLowerBounds {
@@ -167,7 +169,9 @@ enum SubsetPage {
       blocks += choice.comparisons.flatMap(\.remarks).map { .note(Note(.info, $0)) }
     }
     let chosen = Set(choice.chosen)
-    let order = cost.members.indices.sorted { (cost.members[$0].value ?? -1, -$0) > (cost.members[$1].value ?? -1, -$1) }
+    let order = cost.members.indices.sorted {
+      (cost.members[$0].value ?? -1, -$0) > (cost.members[$1].value ?? -1, -$1)
+    }
     blocks.append(
       .table(
         title: "What each benchmark costs",
@@ -247,7 +251,8 @@ enum SubsetPage {
       ScatterChart.Point(
         x: x(point), y: point.memberError, label: label, color: .group(color), symbol: symbol,
         details: [
-          point.members.joined(separator: ", "), "\(words.cost(point.cost)) · member error \(words.error(point.memberError))",
+          point.members.joined(separator: ", "),
+          "\(words.cost(point.cost)) · member error \(words.error(point.memberError))",
           "mean error \(words.error(point.meanError))",
         ])
     }
@@ -281,7 +286,8 @@ enum SubsetPage {
     }
     return ReportDocument.Figure(
       title: title, drawing: .chart(chart),
-      caption: "The line: the least member error that a cost can buy. A subset above it pays for something else, such as a rule.",
+      caption:
+        "The line: the least member error that a cost can buy. A subset above it pays for something else, such as a rule.",
       table: self.points(evidence.front, choice, words, most: rowLimit), provenance: choice.evidence.provenance)
   }
 

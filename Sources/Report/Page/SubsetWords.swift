@@ -9,7 +9,7 @@ struct SubsetWords {
   /// A cost: hours where the suite takes hours, so that members can be compared at a glance.
   func cost(_ value: Double) -> String {
     switch choice.cost.basis {
-    case .number: NumberFormat.decimal(value)
+    case .number: NumberFormat.plain(value)
     case .timeToQuality, .wallTime:
       choice.cost.suite.value >= 2 * 3600
         ? "\(NumberFormat.fixed(value / 3600, decimals: 2))\(NumberFormat.space)h" : NumberFormat.duration(value * 1e9)
@@ -63,7 +63,7 @@ struct SubsetWords {
 
   /// The evidence by chance, by leaving out and by held-out runs, in sentences.
   var evidence: [String] {
-    guard let evidence = choice.evidence.value else { return [] }
+    guard let evidence = choice.evidence.value, evidence.chosen != nil else { return [] }
     var sentences: [String] = []
     if let chosen = evidence.chosen {
       sentences.append(
