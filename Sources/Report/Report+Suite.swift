@@ -18,6 +18,16 @@ extension Report {
     }
   }
 
+  /// The figures and tables of a suite's report as files for papers.
+  public static func figures(of suite: SuiteCharacterization, version: String) -> [FigureFile] {
+    FigureFiles.files(of: [SuitePage(suite: suite, version: version).document()])
+  }
+
+  /// The figures and tables of the comparison of two suites.
+  public static func figures(of comparison: SuiteComparison, version: String) -> [FigureFile] {
+    FigureFiles.files(of: [SuiteComparisonPage(comparison: comparison, version: version).document()])
+  }
+
   /// The comparison of two suites.
   public static func render(
     _ comparison: SuiteComparison, as format: ReportFormat, version: String

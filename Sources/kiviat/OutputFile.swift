@@ -48,7 +48,8 @@ struct OutputFile {
     }
   }
 
-  private static func cause(_ error: any Error) -> String {
+  /// What the system says of an error.
+  static func cause(_ error: any Error) -> String {
     let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
     let system = underlying ?? (error as NSError)
     return system.domain == NSPOSIXErrorDomain

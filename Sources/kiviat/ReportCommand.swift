@@ -14,6 +14,7 @@ struct ReportCommand: ParsableCommand {
       kiviat report run.kiviat --format json -o -    everything, as documented in docs/report-json.md
       kiviat report *.kiviat -o all.html             several profiles on one page
       kiviat report aibench                          a suite's folder: its characterization, aibench/report.html
+      kiviat report run.kiviat --figures figures     besides, each figure as SVG, its numbers as CSV and LaTeX
       """)
 
   @Argument(help: ArgumentHelp("Profiles that `kiviat profile` wrote, or folders of them.", valueName: "profile"))
@@ -24,6 +25,13 @@ struct ReportCommand: ParsableCommand {
 
   @Option(name: .long, help: "html, markdown, json, csv or text.")
   var format: ReportFormat?
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "A folder for every figure as SVG, and the numbers of every figure and table as CSV and LaTeX.", valueName: "dir")
+  )
+  var figures: String?
 
   @OptionGroup(title: "Of a suite")
   var similarity: SimilarityOptions
@@ -46,6 +54,7 @@ struct ReportCommand: ParsableCommand {
     let target = output ?? (format == .text ? "-" : ProfilePaths.report(besides: profiles[0], format))
     // Before the work, so that a bad path fails at once.
     let file = try OutputFile(target)
+    let folder = try figures.map(FigureFolder.init)
     let color = file.path == nil && isatty(STDOUT_FILENO) == 1 && Terminal.isColorWanted
     if profiles.count == 1, ProfilePaths.isFolder(profiles[0]) {
       let suite = SuiteCharacterization(
@@ -54,12 +63,14 @@ struct ReportCommand: ParsableCommand {
       for remark in suite.set.remarks { Terminal.warning(remark) }
       try file.write(Report.render(suite, as: format, version: kiviatVersion))
       if let written = file.path { Terminal.info("wrote \(written)") }
+      if let folder { Terminal.info(try folder.write(Report.figures(of: suite, version: kiviatVersion))) }
       return
     }
     let paths = try profiles.flatMap(ProfilePaths.profiles)
     let characterizations = try paths.map { Characterization(of: try Profile(contentsOf: $0)) }
     try file.write(Report.render(characterizations, as: format, color: color))
     if let written = file.path { Terminal.info("wrote \(written)") }
+    if let folder { Terminal.info(try folder.write(Report.figures(of: characterizations))) }
   }
 }
 

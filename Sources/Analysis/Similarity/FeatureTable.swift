@@ -8,6 +8,8 @@ public enum FeatureScaling: String, Codable, Sendable, CaseIterable {
   /// (x − median) / (1.4826 × median absolute deviation): one extreme member does not squeeze all others together. A feature
   /// of which more than half the values are equal has no deviation by that measure and is scaled by its standard deviation.
   case robust
+  /// x − mean: for features in one unit, which are to keep their proportions.
+  case centred
 }
 
 /// Members by features. A value that was not measured is missing, not zero.
@@ -121,6 +123,7 @@ public struct FeatureTable: Codable, Sendable, Equatable {
       if deviation > 0 { return values.map { ($0 - median) / deviation } }
     }
     let mean = Statistics.mean(values)
+    if scaling == .centred { return values.map { $0 - mean } }
     let deviation = (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)).squareRoot()
     return values.map { ($0 - mean) / deviation }
   }

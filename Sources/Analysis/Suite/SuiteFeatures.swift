@@ -15,72 +15,97 @@ public enum FeatureSelection: String, Codable, Sendable, CaseIterable {
 }
 
 extension MemberSet {
-  /// The members' features before scaling. What a member was not measured for is missing, not zero.
+  /// The members' features on one scale. What a member was not measured for is missing, not zero.
   ///
-  /// A category that takes less than 1 % of every member's kernel time is left out of the table and named in the remarks of
-  /// ``features(_:)``: noise of that size would be blown up by scaling.
-  public func featureTable(_ selection: FeatureSelection) -> FeatureTable {
-    var features: [FeatureTable.Feature] = []
-    if selection == .patterns || selection == .both {
-      var names: [String] = []
-      for pattern in members.flatMap(\.patterns) where !names.contains(pattern.label) { names.append(pattern.label) }
-      features += names.map { name in
-        FeatureTable.Feature(
-          name, members.map { member in member.patterns.first { $0.label == name }?.value.value })
-      }
+  /// Axes and sizes differ in kind: each is scaled by its own spread, and a member that lies more than ``limit`` of it out is
+  /// drawn in to there, so that one extreme does not make all others look alike; the remarks name it. Shares of one time
+  /// are of one kind: their square roots are taken as they are (Hellinger's distance; Legendre and Gallagher, Oecologia 129,
+  /// 2001), so that a category which hardly anyone uses weighs little. With both, each group has the same variance in all.
+  public func features(_ selection: FeatureSelection, _ scaling: FeatureScaling = .robust) -> FeatureTable.Scaled {
+    switch selection {
+    case .patterns: drawnIn(patternTable.scaled(scaling))
+    case .model: drawnIn(modelTable.scaled(scaling))
+    case .categories: categoryTable.scaled(.centred)
+    case .both: Self.joined(drawnIn(patternTable.scaled(scaling)), categoryTable.scaled(.centred))
     }
-    if selection == .categories || selection == .both {
-      features += categories(above: Self.leastShare).map { category in
+  }
+
+  /// Deviations from the median beyond which a member is drawn in.
+  static let limit = 3.0
+
+  private var patternTable: FeatureTable {
+    var names: [String] = []
+    for pattern in members.flatMap(\.patterns) where !names.contains(pattern.label) { names.append(pattern.label) }
+    return FeatureTable(
+      members: members.map(\.id),
+      features: names.map { name in
+        FeatureTable.Feature(name, members.map { member in member.patterns.first { $0.label == name }?.value.value })
+      })
+  }
+
+  private var modelTable: FeatureTable {
+    FeatureTable(
+      members: members.map(\.id),
+      features: diversityCharacteristics.map { characteristic in
+        FeatureTable.Feature(
+          "log \(characteristic.rawValue)",
+          members.map { characteristic.value(of: $0).value.flatMap { $0 > 0 ? log10($0) : nil } })
+      })
+  }
+
+  private var categoryTable: FeatureTable {
+    let categories = KernelCategory.allCases.filter { category in
+      members.contains { $0.categoryShares.value?.contains { $0.category == category && $0.share > 0 } ?? false }
+    }
+    return FeatureTable(
+      members: members.map(\.id),
+      features: categories.map { category in
         FeatureTable.Feature(
           category.rawValue,
           members.map { member in
             // Measured, and this category took no time: that is a zero.
-            member.categoryShares.value.map { shares in shares.first { $0.category == category }?.share ?? 0 }
+            member.categoryShares.value.map { shares in
+              max(0, shares.first { $0.category == category }?.share ?? 0).squareRoot()
+            }
           })
-      }
-    }
-    if selection == .model {
-      for characteristic in diversityCharacteristics {
-        features.append(
-          FeatureTable.Feature(
-            "log \(characteristic.rawValue)",
-            members.map { characteristic.value(of: $0).value.flatMap { $0 > 0 ? log10($0) : nil } }))
-      }
-    }
-    return FeatureTable(members: members.map(\.id), features: features)
+      })
   }
 
-  /// The members' features on one scale; with both groups, each group weighs the same whatever its number of features.
-  public func features(_ selection: FeatureSelection, _ scaling: FeatureScaling = .robust) -> FeatureTable.Scaled {
-    var scaled = featureTable(selection).scaled(scaling)
-    let small = categories(above: 0).filter { !categories(above: Self.leastShare).contains($0) }
-    if selection == .categories || selection == .both {
-      scaled.remarks += small.map {
-        FeatureTable.Remark(
-          feature: $0.rawValue, reason: "it takes less than 1 % of every member's kernel time", isLeftOut: true)
+  private func drawnIn(_ table: FeatureTable.Scaled) -> FeatureTable.Scaled {
+    var table = table
+    for column in 0..<table.matrix.columns {
+      for row in 0..<table.matrix.rows where abs(table.matrix[row, column]) > Self.limit {
+        let value = table.matrix[row, column]
+        table.matrix[row, column] = value < 0 ? -Self.limit : Self.limit
+        table.remarks.append(
+          FeatureTable.Remark(
+            feature: table.features[column],
+            reason:
+              "\(members[row].title) lies \(Words.significant(abs(value))) deviations \(value < 0 ? "below" : "above") the median and was drawn in to \(Words.significant(Self.limit))",
+            isLeftOut: false))
       }
     }
-    if selection == .both {
-      let shares = Set(KernelCategory.allCases.map(\.rawValue))
-      let isShare = scaled.features.map { shares.contains($0) }
-      let (ofShares, ofPatterns) = (isShare.count { $0 }, isShare.count { !$0 })
-      for column in isShare.indices {
-        let weight = 1 / Double(max(1, isShare[column] ? ofShares : ofPatterns)).squareRoot()
-        for row in 0..<scaled.matrix.rows { scaled.matrix[row, column] *= weight }
-      }
-    }
-    return scaled
+    return table
   }
 
-  /// A category below this share in every member says nothing about any.
-  static let leastShare = 0.01
-
-  /// Categories in which some member spends more than `share` of its kernel time, in the order of the enumeration.
-  func categories(above share: Double) -> [KernelCategory] {
-    KernelCategory.allCases.filter { category in
-      members.contains { member in
-        member.categoryShares.value?.contains { $0.category == category && $0.share > share } ?? false
+  /// Two groups of features beside each other, each divided by the square root of its variance in all.
+  private static func joined(_ a: FeatureTable.Scaled, _ b: FeatureTable.Scaled) -> FeatureTable.Scaled {
+    func spread(_ matrix: Matrix) -> Double {
+      let variance = (0..<matrix.columns).reduce(0.0) { sum, column in
+        let values = matrix.column(column)
+        let mean = Statistics.mean(values)
+        return sum + Statistics.mean(values.map { ($0 - mean) * ($0 - mean) })
       }
+      return variance > 0 ? variance.squareRoot() : 1
     }
+    let (one, two) = (spread(a.matrix), spread(b.matrix))
+    var matrix = Matrix(rows: a.matrix.rows, columns: a.matrix.columns + b.matrix.columns)
+    for row in 0..<matrix.rows {
+      for column in 0..<a.matrix.columns { matrix[row, column] = a.matrix[row, column] / one }
+      for column in 0..<b.matrix.columns { matrix[row, a.matrix.columns + column] = b.matrix[row, column] / two }
+    }
+    return FeatureTable.Scaled(
+      members: a.members, features: a.features + b.features, matrix: matrix, scaling: a.scaling,
+      remarks: a.remarks + b.remarks)
   }
 }

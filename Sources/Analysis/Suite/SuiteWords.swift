@@ -64,7 +64,9 @@ enum SuiteWords {
     }
     let candidate = grouping.candidates.first { $0.clusters == grouping.clusters }
     let names = similarity.clusters.map { members in
-      "{" + members.map { title($0, suite.set) }.joined(separator: ", ") + "}"
+      let shown = members.prefix(members.count > 6 ? 4 : 6).map { title($0, suite.set) }
+      let more = members.count > shown.count ? " and \(members.count - shown.count) more" : ""
+      return "{" + shown.joined(separator: ", ") + more + "}"
     }
     let stability = candidate.map {
       " Over bootstrap samples the groups come again with an adjusted Rand index of \(Words.decimal($0.stability, 2)) ± \(Words.decimal($0.stabilityDeviation, 2)) (1 is the same groups, 0 chance)."

@@ -90,6 +90,8 @@ struct Table: Sendable {
     var text: String
     /// What sorting goes by; the text when there is none.
     var sort: Double?
+    /// The unit of `sort`, as profiles name units, where `sort` is the value itself.
+    var unit: String?
     /// Monospaced, cut when too long.
     var isCode = false
     /// Emphasized.
@@ -105,9 +107,10 @@ struct Table: Sendable {
     /// Why there is none.
     var unavailable: Unavailable?
 
-    init(_ text: String, sort: Double? = nil) {
+    init(_ text: String, sort: Double? = nil, unit: String? = nil) {
       self.text = text
       self.sort = sort
+      self.unit = unit
     }
 
     init(stringLiteral value: String) { text = value }
@@ -130,24 +133,26 @@ struct Table: Sendable {
 
     /// Nanoseconds.
     static func duration(_ nanoseconds: Double) -> Cell {
-      Cell(NumberFormat.duration(nanoseconds), sort: nanoseconds)
+      Cell(NumberFormat.duration(nanoseconds), sort: nanoseconds, unit: "ns")
     }
     static func duration(_ nanoseconds: Int64) -> Cell { duration(Double(nanoseconds)) }
 
     /// A share in 0…1, with a bar.
     static func share(_ share: Double, bar: Bool = true) -> Cell {
-      var cell = Cell(NumberFormat.percent(share), sort: share)
+      var cell = Cell(NumberFormat.percent(share), sort: share, unit: "share")
       if bar { cell.bar = min(max(share, 0), 1) }
       return cell
     }
 
     /// A count.
-    static func count(_ count: Int64) -> Cell { Cell(NumberFormat.count(Double(count)), sort: Double(count)) }
+    static func count(_ count: Int64) -> Cell {
+      Cell(NumberFormat.count(Double(count)), sort: Double(count), unit: "1")
+    }
     static func count(_ count: Int) -> Cell { Cell.count(Int64(count)) }
 
     /// A number in a unit.
     static func number(_ value: Double, unit: String) -> Cell {
-      Cell(NumberFormat.quantity(value, unit: unit), sort: value)
+      Cell(NumberFormat.quantity(value, unit: unit), sort: value, unit: unit)
     }
 
     /// A value with its provenance, or a dash with its reason.
@@ -168,7 +173,8 @@ struct Table: Sendable {
     static func measured(_ value: Measured<QuantityValue>, unit: String) -> Cell {
       switch value {
       case .measured(let quantity, let provenance):
-        var cell = Cell(NumberFormat.quantity(quantity, unit: unit), sort: quantity.number)
+        var cell = Cell(
+          NumberFormat.quantity(quantity, unit: unit), sort: quantity.number, unit: quantity.number == nil ? nil : unit)
         cell.provenance = provenance
         return cell
       case .unavailable(let unavailable): return .missing(unavailable)

@@ -24,10 +24,12 @@ extension SuitePage {
 
   private func featureWords(_ similarity: SuiteSimilarity) -> Prose {
     let scaling =
-      similarity.features.scaling == .robust
-      ? "by median and median absolute deviation" : "by mean and standard deviation"
+      similarity.selection == .categories
+      ? "as square roots of shares (Hellinger’s distance)"
+      : "each axis by median and median absolute deviation, extremes drawn in to 3 of it"
+        + (similarity.selection == .both ? "; shares as square roots (Hellinger’s distance)" : "")
     return """
-      Compared by \(similarity.features.features.count) features (\(SuitePage.words(similarity.selection))), scaled \(scaling). \
+      Compared by \(similarity.features.features.count) features: \(SuitePage.words(similarity.selection)); \(scaling). \
       Groups are cut from the \(similarity.grouping.dendrogram.linkage == .ward ? "Ward" : "average-linkage") tree in the space of \
       these features; the map is for looking only.
       """
@@ -207,10 +209,8 @@ extension SuitePage {
       Table(
         columns: [.name("Feature"), .name("Use")],
         rows: similarity.features.features.map { feature in
-          [
-            Table.Cell(feature),
-            Table.Cell(left.first { $0.feature == feature && !$0.isLeftOut }.map { "used; \($0.reason)" } ?? "used"),
-          ]
+          let remarks = left.filter { $0.feature == feature && !$0.isLeftOut }.map(\.reason)
+          return [Table.Cell(feature), Table.Cell((["used"] + remarks).joined(separator: "; "))]
         } + left.filter(\.isLeftOut).map { [Table.Cell($0.feature), Table.Cell("left out: \($0.reason)")] }),
       isFolded: true)
   }

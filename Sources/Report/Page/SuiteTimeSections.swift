@@ -100,7 +100,8 @@ extension SuitePage {
           .key(function.category.rawValue, .category(function.category)), .count(function.members.count),
           .share(function.greatestShare),
           Table.Cell(
-            function.members.map { "\(title(of: $0.id)) \(NumberFormat.percent($0.share))" }.joined(separator: ", ")),
+            function.members.prefix(3).map { "\(title(of: $0.id)) \(NumberFormat.percent($0.share))" }.joined(
+              separator: ", ") + (function.members.count > 3 ? " and \(function.members.count - 3) more" : "")),
         ]
       },
       note: hotspots.hot.count > 60 ? "\(hotspots.hot.count - 60) more are left out." : nil)
