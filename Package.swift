@@ -79,10 +79,21 @@ var targets: [Target] = [
       .embedInCode("Resources/mlperf-training.yaml"),
     ],
     swiftSettings: swift),
+  // What others published, as data: Reports/published/README.md.
+  .target(
+    name: "References",
+    dependencies: ["Analysis", "ProfileModel", "Suites", .product(name: "Yams", package: "Yams")],
+    path: "Reports/published", exclude: ["README.md"],
+    resources: [
+      .embedInCode("aibench.yaml"), .embedInCode("mlperf.yaml"), .embedInCode("aibench-v1.1.yaml"),
+      .embedInCode("aiotbench.yaml"), .embedInCode("ai-matrix-cnn.yaml"),
+    ],
+    swiftSettings: swift),
   .executableTarget(
     name: "kiviat",
     dependencies: [
-      "Profiler", "Analysis", "Report", "Suites", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      "Profiler", "Analysis", "Report", "Suites", "References",
+      .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ],
     swiftSettings: swift),
 
@@ -106,6 +117,7 @@ var targets: [Target] = [
   .testTarget(name: "AnalysisTests", dependencies: ["Analysis"], swiftSettings: swift),
   .testTarget(name: "ReportTests", dependencies: ["Report"], swiftSettings: swift),
   .testTarget(name: "SuitesTests", dependencies: ["Suites"], swiftSettings: swift),
+  .testTarget(name: "ReferencesTests", dependencies: ["References"], swiftSettings: swift),
   // End to end: these run the built programs.
   .testTarget(name: "KiviatTests", dependencies: ["ProfileModel", "kiviat"], swiftSettings: swift),
 ]

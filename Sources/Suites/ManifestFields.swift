@@ -2,15 +2,15 @@
 import Yams
 
 /// The fields of one mapping. All that are asked for are known; what is left at the end is a mistake.
-struct Fields {
+package struct Fields {
   /// What errors call the mapping.
-  var subject: String
+  package var subject: String
   private let mapping: Node.Mapping
   private let file: String
   private let line: Int?
   private var known: [String] = []
 
-  init(_ node: Node, _ subject: String, _ file: String) throws(ManifestError) {
+  package init(_ node: Node, _ subject: String, _ file: String) throws(ManifestError) {
     guard let mapping = node.mapping else {
       throw ManifestError(
         file: file, line: node.mark?.line, "\(subject) must have fields (name: value), but is \(Field.kind(of: node))")
@@ -22,7 +22,7 @@ struct Fields {
   }
 
   /// A field that may be missing.
-  mutating func optional<Value>(
+  package mutating func optional<Value>(
     _ name: String, _ read: (Field) throws(ManifestError) -> Value
   ) throws(ManifestError) -> Value? {
     known.append(name)
@@ -31,7 +31,7 @@ struct Fields {
   }
 
   /// A field that must be there; `meaning` helps who forgot it.
-  mutating func required<Value>(
+  package mutating func required<Value>(
     _ name: String, _ meaning: String, _ read: (Field) throws(ManifestError) -> Value
   ) throws(ManifestError) -> Value {
     guard let value = try optional(name, read) else { throw error("'\(name)' is missing: \(meaning)") }
@@ -39,7 +39,7 @@ struct Fields {
   }
 
   /// Refuses fields that nobody asked for: a misspelt setting must not pass for one that was followed.
-  func finish() throws(ManifestError) {
+  package func finish() throws(ManifestError) {
     for (key, _) in mapping where key.string.map({ !known.contains($0) }) ?? true {
       let name = key.string.map { "'\($0)'" } ?? "this key"
       throw ManifestError(
@@ -48,17 +48,19 @@ struct Fields {
     }
   }
 
-  func error(_ message: String) -> ManifestError { ManifestError(file: file, line: line, "\(subject): \(message)") }
+  package func error(_ message: String) -> ManifestError {
+    ManifestError(file: file, line: line, "\(subject): \(message)")
+  }
 }
 
 /// One field's value.
-struct Field {
-  let name: String
+package struct Field {
+  package let name: String
   let subject: String
-  let node: Node
+  package let node: Node
   let file: String
 
-  func error(_ message: String) -> ManifestError {
+  package func error(_ message: String) -> ManifestError {
     ManifestError(file: file, line: node.mark?.line, "'\(name)' of \(subject): \(message)")
   }
 
@@ -68,13 +70,13 @@ struct Field {
   }
 
   /// A text, also an unquoted number.
-  func text() throws(ManifestError) -> String {
+  package func text() throws(ManifestError) -> String {
     guard let scalar = node.scalar, node.null == nil else { throw wrongType("a text") }
     return scalar.string
   }
 
   /// A list of texts.
-  func texts() throws(ManifestError) -> [String] {
+  package func texts() throws(ManifestError) -> [String] {
     guard let list = node.sequence else { throw wrongType("a list") }
     var result: [String] = []
     for item in list {
@@ -96,28 +98,38 @@ struct Field {
   }
 
   /// A finite number. A quoted one is a text.
-  func number() throws(ManifestError) -> Double {
+  package func number() throws(ManifestError) -> Double {
     guard let number = node.scalar?.style == .plain ? node.float : nil, number.isFinite else {
       throw wrongType("a number")
     }
     return number
   }
 
+  /// A list of finite numbers.
+  package func numbers() throws(ManifestError) -> [Double] {
+    guard let list = node.sequence else { throw wrongType("a list of numbers") }
+    var result: [Double] = []
+    for item in list {
+      result.append(try Field(name: name, subject: subject, node: item, file: file).number())
+    }
+    return result
+  }
+
   /// A whole number of a range.
-  func integer(_ range: ClosedRange<Int>) throws(ManifestError) -> Int {
+  package func integer(_ range: ClosedRange<Int>) throws(ManifestError) -> Int {
     guard let number = node.scalar?.style == .plain ? node.int : nil else { throw wrongType("a whole number") }
     guard range.contains(number) else { throw wrongType("\(range.lowerBound) to \(range.upperBound)") }
     return number
   }
 
   /// True or false.
-  func truth() throws(ManifestError) -> Bool {
+  package func truth() throws(ManifestError) -> Bool {
     guard let truth = node.scalar?.style == .plain ? node.bool : nil else { throw wrongType("true or false") }
     return truth
   }
 
   /// One of these words.
-  func choice(_ words: [String]) throws(ManifestError) -> String {
+  package func choice(_ words: [String]) throws(ManifestError) -> String {
     guard let word = node.scalar?.string, words.contains(word) else {
       throw wrongType(words.joined(separator: " or "))
     }

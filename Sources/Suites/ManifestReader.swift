@@ -34,10 +34,14 @@ extension Suite {
   ///   - folder: what its relative folders are meant from.
   /// - Throws: `ManifestError`.
   public init(manifest text: String, named file: String, folder: String) throws(ManifestError) {
-    let root: Node
+    self = try ManifestReader(file: file, folder: folder).suite(Self.compose(text, named: file))
+  }
+
+  /// A YAML text's root, with the line of what is no YAML. Other files of ours are read by it too.
+  package static func compose(_ text: String, named file: String) throws(ManifestError) -> Node {
     do {
       guard let node = try Yams.compose(yaml: text) else { throw ManifestError(file: file, "it is empty") }
-      root = node
+      return node
     } catch let error as YamlError {
       throw ManifestError(yaml: error, file: file)
     } catch let error as ManifestError {
@@ -45,7 +49,15 @@ extension Suite {
     } catch {
       throw ManifestError(file: file, "it is no YAML: \(error)")
     }
-    self = try ManifestReader(file: file, folder: folder).suite(root)
+  }
+
+  /// Fit for a file's name on any system, and never taken for an option or a hidden file.
+  package static func isName(_ text: String) -> Bool {
+    guard let first = text.unicodeScalars.first, text.utf8.count <= 100 else { return false }
+    func isPlain(_ scalar: Unicode.Scalar) -> Bool {
+      scalar.isASCII && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar))
+    }
+    return isPlain(first) && text.unicodeScalars.allSatisfy { isPlain($0) || "._-".unicodeScalars.contains($0) }
   }
 }
 
@@ -78,7 +90,7 @@ private struct ManifestReader {
     var fields = try Fields(root, "the manifest", file)
     let name = try fields.required("suite", "the suite's name") { (field) throws(ManifestError) in
       let name = try field.text()
-      guard Self.isName(name) else {
+      guard Suite.isName(name) else {
         throw field.error("a name has letters, digits, '.', '_' and '-', and begins with a letter or digit")
       }
       return name
@@ -115,7 +127,7 @@ private struct ManifestReader {
     var fields = try Fields(node, "benchmark \(number)", file)
     let id = try fields.required("id", "a name that is unique in the suite") { (field) throws(ManifestError) in
       let id = try field.text()
-      guard Self.isName(id) else {
+      guard Suite.isName(id) else {
         throw field.error("an id has letters, digits, '.', '_' and '-', and begins with a letter or digit")
       }
       return id
@@ -254,14 +266,5 @@ private struct ManifestReader {
   private func path(_ text: String) -> String {
     let expanded = text == "~" || text.hasPrefix("~/") ? NSHomeDirectory() + text.dropFirst() : text
     return expanded.hasPrefix("/") ? expanded : folder + "/" + expanded
-  }
-
-  /// Fit for a file's name on any system, and never taken for an option or a hidden file.
-  static func isName(_ text: String) -> Bool {
-    guard let first = text.unicodeScalars.first, text.utf8.count <= 100 else { return false }
-    func isPlain(_ scalar: Unicode.Scalar) -> Bool {
-      scalar.isASCII && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar))
-    }
-    return isPlain(first) && text.unicodeScalars.allSatisfy { isPlain($0) || "._-".unicodeScalars.contains($0) }
   }
 }

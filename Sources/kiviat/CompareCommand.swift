@@ -7,22 +7,27 @@ import Report
 
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "compare", abstract: "Compares two sets of runs: faster, slower, the same, or nobody can tell.",
+    commandName: "compare", abstract: "Compares two sets of runs, or two suites.",
     discussion: """
       kiviat profile -r 10 -o before.kiviat -- make check
       kiviat profile -r 10 -o after.kiviat -- make check
       kiviat compare before.kiviat after.kiviat                a summary on stdout
       kiviat compare before.kiviat after.kiviat -o diff.html   a page with charts
       kiviat compare runs-before runs-after                    folders with one benchmark's repeats
+      kiviat compare aibench mlperf-training -o both.html      suites: what one covers and the other does not
+      kiviat compare published:aibench published:mlperf        suites by published numbers
 
       Every finished repetition counts as one value, so profile with -r 5 or more. The exit status is 0 when B is \
-      the same or better, 3 when it is worse, 4 when nobody can tell.
+      the same or better, 3 when it is worse, 4 when nobody can tell. Suites are no better or worse: 0.
       """)
 
-  @Argument(help: ArgumentHelp("The runs to compare with: a profile, or a folder of repeats.", valueName: "A"))
+  @Argument(
+    help: ArgumentHelp(
+      "The runs to compare with: a profile, or a folder of repeats; or a suite: a folder, or published:NAME.",
+      valueName: "A"))
   var first: String
 
-  @Argument(help: ArgumentHelp("The runs in question.", valueName: "B"))
+  @Argument(help: ArgumentHelp("The runs, or the suite, in question.", valueName: "B"))
   var second: String
 
   @Option(name: .shortAndLong, help: "Where to write: a file, or - for stdout. Default: text on stdout.")
@@ -36,6 +41,15 @@ struct CompareCommand: ParsableCommand {
 
   @Flag(name: .long, help: "Compare also different benchmarks.")
   var force = false
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "A folder for every figure of two suites as SVG, and all numbers as CSV and LaTeX.", valueName: "dir"))
+  var figures: String?
+
+  @OptionGroup(title: "Of suites")
+  var similarity: SimilarityOptions
 
   func validate() throws {
     guard margin > 0, margin < 1 else {
@@ -54,9 +68,11 @@ struct CompareCommand: ParsableCommand {
     // The one place that decides what is compared.
     switch try (Subject(first), Subject(second)) {
     case (.runs(let a), .runs(let b)): try compare(a, b)
-    case (.suite(let name), _), (_, .suite(let name)):
+    case (.suite(let a), .suite(let b)): try compareSuites(a, b)
+    case (.suite(let name), .runs), (.runs, .suite(let name)):
       throw Failure(
-        message: "\(name) holds several benchmarks: name the profile of one, such as \(name)/ID.kiviat", status: 64)
+        message: "\(name) is a suite and the other side is not: name two suites, or the profile of one benchmark, such as \(name)/ID.kiviat",
+        status: 64)
     }
   }
 
@@ -64,10 +80,14 @@ struct CompareCommand: ParsableCommand {
   private enum Subject {
     /// Runs of one benchmark or command.
     case runs([String])
-    /// A folder with several benchmarks.
+    /// A folder with several benchmarks, or published numbers.
     case suite(String)
 
     init(_ argument: String) throws {
+      guard !argument.hasPrefix(MemberSetArgument.prefix) else {
+        self = .suite(argument)
+        return
+      }
       let paths = try ProfilePaths.profiles(argument)
       guard paths.count > 1 else {
         self = .runs(paths)
@@ -80,7 +100,23 @@ struct CompareCommand: ParsableCommand {
     }
   }
 
+  private func compareSuites(_ a: String, _ b: String) throws {
+    // Before the work, so that a bad path fails at once.
+    let file = try OutputFile(output ?? "-")
+    let folder = try figures.map(FigureFolder.init)
+    let comparison = SuiteComparison(
+      try MemberSetArgument.memberSet(a), try MemberSetArgument.memberSet(b), features: similarity.features,
+      seed: similarity.seed)
+    try file.write(Report.render(comparison, as: chosenFormat, version: kiviatVersion))
+    if let written = file.path {
+      for remark in comparison.remarks { Terminal.warning(remark) }
+      Terminal.info("wrote \(written)")
+    }
+    if let folder { Terminal.info(try folder.write(Report.figures(of: comparison, version: kiviatVersion))) }
+  }
+
   private func compare(_ a: [String], _ b: [String]) throws {
+    guard figures == nil else { throw Failure(message: "--figures is for two suites", status: 64) }
     let format = chosenFormat
     // Before the work, so that a bad path fails at once.
     let file = try OutputFile(output ?? "-")

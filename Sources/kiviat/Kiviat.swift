@@ -15,10 +15,13 @@ struct Kiviat: ParsableCommand {
       kiviat profile BENCHMARK          profile a built-in AI benchmark (kiviat list benchmarks)
       kiviat report NAME.kiviat         its characterization as one page
       kiviat compare A.kiviat B.kiviat  whether B is faster than A, and in what
+      kiviat compare SUITE SUITE        what one suite covers and the other does not
+      kiviat subset SUITE               the few benchmarks that stand for a suite
       """,
     version: "kiviat \(kiviatVersion)",
     subcommands: [
-      ProfileCommand.self, ReportCommand.self, CompareCommand.self, DoctorCommand.self, ListCommand.self,
+      ProfileCommand.self, ReportCommand.self, CompareCommand.self, SubsetCommand.self, DoctorCommand.self,
+      ListCommand.self,
     ])
 
   /// What SIGPIPE was to do when we were started: commands inherit it.

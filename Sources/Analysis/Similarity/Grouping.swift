@@ -53,7 +53,8 @@ public struct Grouping: Codable, Sendable, Equatable {
     let dendrogram = Dendrogram(data, linkage: linkage)
     self.dendrogram = dendrogram
     let distances = data.distances
-    let most = max(1, min(n - 1, 10))
+    // Clusters of fewer than two members on average say nothing, and every gap statistic grows towards them.
+    let most = max(1, min(max(2, n / 2), n - 1, 10))
     let gaps = Clustering.gaps(data, upTo: most, references: 50, seed: seed) { points, k in
       Dendrogram(points, linkage: linkage).cut(into: k)
     }

@@ -15,6 +15,8 @@ public struct SuiteCharacterization: Codable, Sendable, Equatable {
   public var kernelMap: Measured<KernelMap>
   /// What the suite costs.
   public var cost: SuiteCost
+  /// Subsets for performance ranking and for workload characterization (section 5.4).
+  public var subsets: [SubsetChoice]
   /// The first page in words: what the suite stresses, how its members differ, what is redundant.
   public var words: [String]
 
@@ -55,6 +57,9 @@ public struct SuiteCharacterization: Codable, Sendable, Equatable {
       kernelMap = .unavailable(error)
     }
     cost = SuiteCost(set)
+    subsets =
+      set.members.count > 1
+      ? SubsetPreset.allCases.map { SubsetChoice(of: set, SubsetOptions($0, features: chosen, seed: seed)) } : []
     words = []
     words = SuiteWords.of(self)
   }

@@ -46,7 +46,7 @@ extension MemberSet {
   private var modelTable: FeatureTable {
     FeatureTable(
       members: members.map(\.id),
-      features: [Characteristic.parameters, .forwardOpCounter, .epochs].map { characteristic in
+      features: diversityCharacteristics.map { characteristic in
         FeatureTable.Feature(
           "log \(characteristic.rawValue)",
           members.map { characteristic.value(of: $0).value.flatMap { $0 > 0 ? log10($0) : nil } })

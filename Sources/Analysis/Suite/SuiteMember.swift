@@ -30,6 +30,8 @@ public struct SuiteMember: Codable, Sendable, Equatable {
   public var variation: Measured<RunVariation>
   /// Variation of the time to quality.
   public var timeVariation: Measured<RunVariation>
+  /// Characteristics of which the value is a lower bound: a training that was ended before it reached its target.
+  public var lowerBounds: [Characteristic]
 
   /// The axes of its Kiviat diagram (Figure 3), each 0…1; medians over the runs.
   public var patterns: [NamedQuantity]
@@ -66,6 +68,7 @@ public struct SuiteMember: Codable, Sendable, Equatable {
     secondsToQuality = .unavailable(why)
     variation = .unavailable(why)
     timeVariation = .unavailable(why)
+    lowerBounds = []
     patterns = []
     categoryShares = .unavailable(why)
     outsideShare = .unavailable(why)

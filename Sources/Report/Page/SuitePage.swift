@@ -8,16 +8,13 @@ struct SuitePage {
   let suite: SuiteCharacterization
   /// Kiviat's version, for the last line.
   var version: String
-  /// The choice of a subset, where one was made.
-  var subset: [ReportDocument.Section] = []
-
   var set: MemberSet { suite.set }
   var members: [SuiteMember] { suite.set.members }
 
   func document() -> ReportDocument {
     let sections: [ReportDocument.Section?] =
       [words, memberTable, model, patterns, similarity, kernels, breakdown, hotspots, stalls, variation, cost, functions]
-      + subset.map { $0 } + [roofline, notMeasured, marks]
+      + subsets.map { $0 } + [roofline, notMeasured, marks]
     return ReportDocument(
       kicker: "Suite characterization\(set.isPublished ? " · published numbers" : "")",
       title: set.title, facts: facts, summary: Array(suite.words.prefix(2)), overview: nil,
@@ -61,6 +58,22 @@ struct SuitePage {
     for machine in set.machines { facts.append(.init(label: "Machine", value: Prose(machine))) }
     if let source = set.source { facts.append(.init(label: "Source", value: Prose(source), isWide: true)) }
     return facts
+  }
+
+  /// The first preset's subset with all that speaks for it, and the others' choices.
+  private var subsets: [ReportDocument.Section] {
+    suite.subsets.enumerated().flatMap { index, choice -> [ReportDocument.Section] in
+      // What the source says about the numbers is on this page already.
+      let sections = SubsetPage.sections(choice).filter { $0.id != "subset-source" }
+      guard index > 0 else { return sections }
+      return sections.filter { $0.id == "subset" }.map { section in
+        var section = section
+        section.id = "subset-\(choice.options.preset.rawValue)"
+        section.title += ": \(choice.options.preset.title)"
+        section.shortTitle = "Subset: \(choice.options.preset.rawValue.uppercased())"
+        return section
+      }
+    }
   }
 
   static func seconds(_ seconds: Double) -> String { NumberFormat.duration(seconds * 1e9) }
