@@ -7,7 +7,7 @@ import Report
 
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "compare", abstract: "Compares two sets of runs: faster, slower, the same, or nobody can tell.",
+    commandName: "compare", abstract: "Compares two sets of runs: faster, slower, the same, or too close to tell.",
     discussion: """
       kiviat profile -r 10 -o before.kiviat -- make check
       kiviat profile -r 10 -o after.kiviat -- make check
@@ -16,7 +16,7 @@ struct CompareCommand: ParsableCommand {
       kiviat compare runs-before runs-after                    folders with one benchmark's repeats
 
       Every finished repetition counts as one value, so profile with -r 5 or more. The exit status is 0 when B is \
-      the same or better, 3 when it is worse, 4 when nobody can tell.
+      the same or better, 3 when it is worse, 4 when it can’t be told.
       """)
 
   @Argument(help: ArgumentHelp("The runs to compare with: a profile, or a folder of repeats.", valueName: "A"))
@@ -112,7 +112,7 @@ struct CompareCommand: ParsableCommand {
     switch comparison.verdict {
     case .faster, .same: 0
     case .slower: 3
-    // The primary metric is a speed; of another kind of number nobody could tell which way is better.
+    // The primary metric is a speed; no other kind of number gets here.
     case .cantTell, .higher, .lower: 4
     }
   }

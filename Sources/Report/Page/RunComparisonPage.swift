@@ -66,21 +66,24 @@ struct RunComparisonPage {
                 }, margin: comparison.margin, legend: Self.legend(rows.map { Self.color($0) }))),
             caption:
               "B relative to A: points are the effect, lines its 95\u{202F}% interval. The band is what counts as no change: ±\(NumberFormat.percent(comparison.margin)).",
-            table: Table(
-              columns: [
-                .name("Number"), Table.Column("Effect"), Table.Column("95\u{202F}% interval"), .name("Verdict"),
-              ],
-              rows: rows.map { metric in
-                [
-                  Table.Cell(metric.label), Self.effect(metric.contrast), Self.interval(metric.contrast),
-                  .key(metric.verdict.rawValue, Self.color(metric)),
-                ]
-              }))))
+            table: changes(
+              "Number", rows.map { (Table.Cell($0.label), $0.contrast, $0.verdict, Self.color($0)) }))))
     }
     if !metrics.isEmpty {
       blocks.append(.table(title: "Every number that both sides have", metricTable(metrics), isFolded: false))
     }
     return section("metrics", "What changed", blocks)
+  }
+
+  /// The numbers of a forest plot.
+  private func changes(
+    _ name: String, _ rows: [(Table.Cell, Contrast, RunComparison.Verdict, ColorKey)]
+  ) -> Table {
+    Table(
+      columns: [.name(name), Table.Column("Effect"), Table.Column("95\u{202F}% interval"), .name("Verdict")],
+      rows: rows.map { cell, contrast, verdict, color in
+        [cell, Self.effect(contrast), Self.interval(contrast), .key(verdict.rawValue, color)]
+      })
   }
 
   private var metricsTitle: String {
@@ -96,15 +99,16 @@ struct RunComparisonPage {
   }
 
   private func metricTable(_ metrics: [RunComparison.Metric]) -> Table {
-    Table(
+    let hasReasons = metrics.contains { $0.contrast.reason != nil }
+    return Table(
       columns: [
         .name("Number"), .name("Verdict"), Table.Column("n", hint: "repetitions of A and of B"),
         Table.Column("A", hint: "mean"), Table.Column("B", hint: "mean"),
         Table.Column("Effect", hint: "B relative to A"),
         Table.Column("95\u{202F}% interval", hint: "of the effect"),
         Table.Column("p", hint: "corrected for the number of comparisons, but for the first"),
-        Table.Column("Median of A"), Table.Column("Median of B"), .name("Why nobody can tell, and what would help"),
-      ],
+        Table.Column("Median of A"), Table.Column("Median of B"),
+      ] + (hasReasons ? [.name("Why it can’t be told, and what would help")] : []),
       rows: metrics.prefix(Self.tableLimit).map { metric in
         let contrast = metric.contrast
         var name = metric.name.hasPrefix("counter.") ? Table.Cell.code(metric.label) : Table.Cell(metric.label)
@@ -114,8 +118,8 @@ struct RunComparisonPage {
           Table.Cell("\(contrast.a.count), \(contrast.b.count)", sort: Double(contrast.a.count)),
           Self.mean(contrast.a, unit: metric.unit), Self.mean(contrast.b, unit: metric.unit), Self.effect(contrast),
           Self.interval(contrast), Self.p(contrast.correctedP), Self.median(contrast.a, unit: metric.unit),
-          Self.median(contrast.b, unit: metric.unit), Table.Cell(Self.words(contrast.reason)),
-        ]
+          Self.median(contrast.b, unit: metric.unit),
+        ] + (hasReasons ? [Table.Cell(Self.words(contrast.reason))] : [])
       }, note: comparison.primary == nil ? nil : Prose("The verdict goes by the first: \(comparison.primaryReason)."))
   }
 
@@ -172,11 +176,14 @@ struct RunComparisonPage {
               }, margin: comparison.margin, legend: Self.legend(rows.map { Self.color($0.verdict) }))),
           caption:
             "The kernels whose time differs most, greatest difference first; \(kernels.basis). Shown is each kernel’s time in B relative to A.",
-          table: table, provenance: provenance))
+          table: changes("Kernel", rows.map { (.code($0.name), $0.contrast, $0.verdict, Self.color($0.verdict)) }),
+          provenance: provenance))
     return section(
       "kernels", "Kernels",
       [
         figure,
+        kernels.kernels.isEmpty
+          ? nil : .table(title: "Every kernel that both sides run", table, isFolded: false),
         kernels.appeared.isEmpty
           ? nil : .table(title: "Kernels that only B runs", singles(kernels.appeared, kernels.unit), isFolded: false),
         kernels.vanished.isEmpty
@@ -470,11 +477,11 @@ extension FlameGraphChart {
       summary: "Call tree by share of B's CPU time, coloured by the change from A, the root on top", nodes: nodes,
       total: max(flame.nanosecondsB, 1),
       legend: [
-        LegendItem(color: .change(-4), text: "10 points less, or more than that"),
-        LegendItem(color: .change(-2), text: "1 to 3 points less"),
+        LegendItem(color: .change(-4), text: "less by 10 points and more"),
+        LegendItem(color: .change(-2), text: "less by 1 to 3 points"),
         LegendItem(color: .change(0), text: "no sure change"),
-        LegendItem(color: .change(2), text: "1 to 3 points more"),
-        LegendItem(color: .change(4), text: "10 points more, or above"),
+        LegendItem(color: .change(2), text: "more by 1 to 3 points"),
+        LegendItem(color: .change(4), text: "more by 10 points and more"),
       ])
   }
 }
