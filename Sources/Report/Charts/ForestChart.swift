@@ -81,7 +81,7 @@ struct ForestChart: Chart {
       }
     }
     var base = 2.0
-    while reach / log(base) > 4 { base *= base == 2 ? 5 : 10 }
+    while reach / log(base) > 5 { base *= base == 2 ? 5 : 10 }
     let first = Int((low / log(base) - 1e-9).rounded(.up))
     let last = Int((high / log(base) + 1e-9).rounded(.down))
     return (min(first, 0)...max(last, 0)).map { step in
