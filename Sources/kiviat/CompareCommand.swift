@@ -18,7 +18,7 @@ struct CompareCommand: ParsableCommand {
       kiviat compare published:aibench published:mlperf        suites by published numbers
 
       Every finished repetition counts as one value, so profile with -r 5 or more. The exit status is 0 when B is \
-      the same or better, 3 when it is worse, 4 when nobody can tell. Suites are no better or worse: 0.
+      the same or better, 3 when it is worse, 4 when it can’t be told. Suites are no better or worse: 0.
       """)
 
   @Argument(
@@ -148,7 +148,7 @@ struct CompareCommand: ParsableCommand {
     switch comparison.verdict {
     case .faster, .same: 0
     case .slower: 3
-    // The primary metric is a speed; of another kind of number nobody could tell which way is better.
+    // The primary metric is a speed; no other kind of number gets here.
     case .cantTell, .higher, .lower: 4
     }
   }

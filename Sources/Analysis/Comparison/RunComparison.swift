@@ -300,10 +300,9 @@ extension RunComparison {
   static func method(margin: Double) -> String {
     """
     Each finished repetition is one value. The effect is B ÷ A − 1 of the geometric means; its 95 % interval and p-value are \
-    of Welch's t test on logarithms, which lets the sides vary differently, with no more degrees of freedom than two \
-    samples of the smaller one's size have (on the values themselves, without an interval, \
-    where one is zero). B is called different when p is below \(Words.decimal(Contrast.level * 100, 1)) %, and the same \
-    when the whole interval is within ±\(Words.plainPercent(margin)) (two one-sided tests); otherwise nobody can tell. The \
+    of Welch's t test on logarithms, which lets the sides vary differently (of the values themselves, without an interval, \
+    where one is zero). It gets no more degrees of freedom than two samples of the smaller one's size have. B is called different when p is below \(Words.decimal(Contrast.level * 100, 1)) %, and the same \
+    when the whole interval is within ±\(Words.plainPercent(margin)) (two one-sided tests); otherwise it can’t be told. The \
     metric that the verdict goes by is decided by its own p-value, the other metrics and the kernels by Holm's correction \
     for their number: the chance that even one among them is called different wrongly stays below \
     \(Words.decimal(Contrast.level * 100, 1)) %. Repetitions that followed one another share the state of their machine: \

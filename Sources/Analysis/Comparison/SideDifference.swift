@@ -30,7 +30,7 @@ extension SideDifference {
   private static let work: Set<String> = [
     "benchmark", "benchmark.name", "mode", "scale", "model", "batch", "batch_size", "seed", "steps", "epochs",
     "threads",
-    "device", "data", "target", "metric", "suite.id", "kind",
+    "device", "data", "target", "metric", "kind",
   ]
   private static let measurement: Set<String> = [
     "frequency", "unwinding", "counters", "events", "kiviat.version", "repetitions",

@@ -30,6 +30,17 @@ extension MemberSet {
     }
   }
 
+  /// The same features before scaling; shares as their square roots.
+  func featureTable(_ selection: FeatureSelection) -> FeatureTable {
+    switch selection {
+    case .patterns: patternTable
+    case .model: modelTable
+    case .categories: categoryTable
+    case .both:
+      FeatureTable(members: members.map(\.id), features: patternTable.features + categoryTable.features)
+    }
+  }
+
   /// Deviations from the median beyond which a member is drawn in.
   static let limit = 3.0
 

@@ -28,8 +28,9 @@ struct ForestChart: Chart {
 
   /// Where things are: shared by the drawing and its tests.
   struct Layout {
-    /// Half the width of the axis, as the logarithm of a ratio.
-    var reach: Double
+    /// The ends of the axis, as logarithms of a ratio; no change, 0, lies between them.
+    var low: Double
+    var high: Double
     var left: Double
     var right: Double
     var rowHeight: Double
@@ -39,43 +40,51 @@ struct ForestChart: Chart {
     /// The position of a ratio, at the edge where it lies beyond.
     func position(_ ratio: Double) -> Double {
       let logarithm = ratio > 0 ? log(ratio) : -.infinity
-      return left + (min(max(logarithm / reach, -1), 1) + 1) / 2 * (right - left)
+      return left + (min(max(logarithm, low), high) - low) / (high - low) * (right - left)
     }
 
     /// Whether a ratio lies beyond the axis.
-    func isBeyond(_ ratio: Double) -> Bool { !(ratio > 0) || abs(log(ratio)) > reach * (1 + 1e-9) }
+    func isBeyond(_ ratio: Double) -> Bool {
+      !(ratio > 0) || log(ratio) < low * (1 + 1e-9) || log(ratio) > high * (1 + 1e-9)
+    }
   }
 
   /// The axis holds every point. Intervals may run out of it: one number that varies much must not squeeze all others.
   func layout(width: Double) -> Layout {
     let isNarrow = width < 600
-    let points = rows.map { abs(log($0.ratio)) }.filter(\.isFinite)
-    let bounds = rows.flatMap { [$0.lower, $0.upper].compactMap { $0 } }.filter { $0 > 0 }.map { abs(log($0)) }.sorted()
-    let typical = bounds.isEmpty ? 0 : bounds[bounds.count * 3 / 4]
-    let reach = max(1.6 * log1p(margin), 1.12 * (points.max() ?? 0), 1.12 * typical)
+    let least = 1.6 * log1p(margin)
+    /// How far the axis goes one way: to the farthest point, and to where three of four intervals end.
+    func reach(_ sign: Double) -> Double {
+      let points = rows.map { log($0.ratio) * sign }.filter(\.isFinite)
+      let bounds = rows.compactMap { sign < 0 ? $0.lower : $0.upper }.filter { $0 > 0 && $0.isFinite }
+        .map { log($0) * sign }.sorted()
+      let typical = bounds.isEmpty ? 0 : bounds[bounds.count * 3 / 4]
+      return max(least, 1.12 * (points.max() ?? 0), 1.12 * typical)
+    }
+    let (low, high) = (-reach(-1), reach(1))
     let widest =
       rows.map { TextMeasure.width($0.label, size: $0.isCode ? 11.5 : 12.5, monospaced: $0.isCode) }.max() ?? 0
     let values = rows.map { TextMeasure.width($0.value, size: 11.5) }.max() ?? 0
     return Layout(
-      reach: reach, left: isNarrow ? 8 : min(width * 0.36, widest + 22), right: width - (isNarrow ? 8 : values + 18),
+      low: low, high: high, left: isNarrow ? 8 : min(width * 0.36, widest + 22),
+      right: width - (isNarrow ? 8 : values + 18),
       rowHeight: isNarrow ? 38 : 24, labelsAbove: isNarrow, top: 26)
   }
 
-  /// Ratios worth a tick: round percentages for small changes, powers of two or ten for large ones.
-  static func ticks(reach: Double, count: Int = 6) -> [(ratio: Double, label: String)] {
+  /// Ratios worth a tick between two logarithms: round percentages for small changes, powers of two or ten for large ones.
+  static func ticks(from low: Double, to high: Double, count: Int = 6) -> [(ratio: Double, label: String)] {
+    let reach = max(-low, high)
     guard reach > 0.75 else {
-      let scale = LinearScale(
-        (exp(-reach) - 1)...(exp(reach) - 1), from: 0, to: 1, tickCount: count, nice: false)
-      let labels = ValueFormat.percent.ticks(scale.ticks)
-      return zip(scale.ticks, labels).map { tick, label in
+      let scale = LinearScale((exp(low) - 1)...(exp(high) - 1), from: 0, to: 1, tickCount: count, nice: false)
+      return zip(scale.ticks, ValueFormat.percent.ticks(scale.ticks)).map { tick, label in
         (1 + tick, abs(tick) < 1e-12 ? "no change" : (tick > 0 ? "+" : "") + label)
       }
     }
     var base = 2.0
-    while reach / log(base) > 4 { base *= base == 2 ? 5 : 10 }
-    let steps = Int((reach / log(base) + 1e-9).rounded(.down))
-    guard steps > 0 else { return [(1, "no change")] }
-    return (-steps...steps).map { step in
+    while reach / log(base) > 5 { base *= base == 2 ? 5 : 10 }
+    let first = Int((low / log(base) - 1e-9).rounded(.up))
+    let last = Int((high / log(base) + 1e-9).rounded(.down))
+    return (min(first, 0)...max(last, 0)).map { step in
       let factor = NumberFormat.plain(pow(base, Double(abs(step))))
       return (pow(base, Double(step)), step == 0 ? "no change" : step > 0 ? "× \(factor)" : "÷ \(factor)")
     }
@@ -90,7 +99,7 @@ struct ForestChart: Chart {
       class: "area \(ColorKey.same.name)",
       tip: ["changes below \(NumberFormat.percent(margin)) count as none"])
     var end = -Double.infinity
-    for (ratio, label) in Self.ticks(reach: layout.reach, count: width < 600 ? 4 : 7) {
+    for (ratio, label) in Self.ticks(from: layout.low, to: layout.high, count: width < 600 ? 4 : 7) {
       let x = layout.position(ratio)
       body += Mark.line(
         x1: x, y1: layout.top - 4, x2: x, y2: bottom, class: abs(ratio - 1) < 1e-12 ? "base" : "grid")

@@ -1,5 +1,6 @@
 // How is a comparison of two sets of runs shown: the verdict first, then what changed, by how much and how surely?
 import Analysis
+import Foundation
 import ProfileModel
 
 /// Turns a comparison into a document.
@@ -66,21 +67,31 @@ struct RunComparisonPage {
                 }, margin: comparison.margin, legend: Self.legend(rows.map { Self.color($0) }))),
             caption:
               "B relative to A: points are the effect, lines its 95\u{202F}% interval. The band is what counts as no change: ±\(NumberFormat.percent(comparison.margin)).",
-            table: Table(
-              columns: [
-                .name("Number"), Table.Column("Effect"), Table.Column("95\u{202F}% interval"), .name("Verdict"),
-              ],
-              rows: rows.map { metric in
-                [
-                  Table.Cell(metric.label), Self.effect(metric.contrast), Self.interval(metric.contrast),
-                  .key(metric.verdict.rawValue, Self.color(metric)),
-                ]
-              }))))
+            table: changes(
+              "Number", rows.map { (Table.Cell($0.label), $0.contrast, $0.verdict, Self.color($0)) }))))
     }
     if !metrics.isEmpty {
       blocks.append(.table(title: "Every number that both sides have", metricTable(metrics), isFolded: false))
     }
     return section("metrics", "What changed", blocks)
+  }
+
+  private func tableNote(_ reasons: Set<String>) -> Prose? {
+    let primary = comparison.primary == nil ? nil : "The verdict goes by the first: \(comparison.primaryReason)."
+    let reason = reasons.count == 1 ? reasons.first.map { "Why it can’t be told: \($0)." } : nil
+    let sentences = [primary, reason].compactMap { $0 }
+    return sentences.isEmpty ? nil : Prose(sentences.joined(separator: " "))
+  }
+
+  /// The numbers of a forest plot.
+  private func changes(
+    _ name: String, _ rows: [(Table.Cell, Contrast, RunComparison.Verdict, ColorKey)]
+  ) -> Table {
+    Table(
+      columns: [.name(name), Table.Column("Effect"), Table.Column("95\u{202F}% interval"), .name("Verdict")],
+      rows: rows.map { cell, contrast, verdict, color in
+        [cell, Self.effect(contrast), Self.interval(contrast), .key(verdict.rawValue, color)]
+      })
   }
 
   private var metricsTitle: String {
@@ -96,15 +107,18 @@ struct RunComparisonPage {
   }
 
   private func metricTable(_ metrics: [RunComparison.Metric]) -> Table {
-    Table(
+    // One reason for all, such as too few repetitions, is said once.
+    let reasons = Set(metrics.map { Self.words($0.contrast.reason) }).subtracting([""])
+    let hasReasons = reasons.count > 1
+    return Table(
       columns: [
         .name("Number"), .name("Verdict"), Table.Column("n", hint: "repetitions of A and of B"),
         Table.Column("A", hint: "mean"), Table.Column("B", hint: "mean"),
         Table.Column("Effect", hint: "B relative to A"),
         Table.Column("95\u{202F}% interval", hint: "of the effect"),
         Table.Column("p", hint: "corrected for the number of comparisons, but for the first"),
-        Table.Column("Median of A"), Table.Column("Median of B"), .name("Why nobody can tell, and what would help"),
-      ],
+        Table.Column("Median of A"), Table.Column("Median of B"),
+      ] + (hasReasons ? [.name("Why it can’t be told, and what would help")] : []),
       rows: metrics.prefix(Self.tableLimit).map { metric in
         let contrast = metric.contrast
         var name = metric.name.hasPrefix("counter.") ? Table.Cell.code(metric.label) : Table.Cell(metric.label)
@@ -114,9 +128,9 @@ struct RunComparisonPage {
           Table.Cell("\(contrast.a.count), \(contrast.b.count)", sort: Double(contrast.a.count)),
           Self.mean(contrast.a, unit: metric.unit), Self.mean(contrast.b, unit: metric.unit), Self.effect(contrast),
           Self.interval(contrast), Self.p(contrast.correctedP), Self.median(contrast.a, unit: metric.unit),
-          Self.median(contrast.b, unit: metric.unit), Table.Cell(Self.words(contrast.reason)),
-        ]
-      }, note: comparison.primary == nil ? nil : Prose("The verdict goes by the first: \(comparison.primaryReason)."))
+          Self.median(contrast.b, unit: metric.unit),
+        ] + (hasReasons ? [Table.Cell(Self.words(contrast.reason))] : [])
+      }, note: tableNote(reasons))
   }
 
   // MARK: Kernels
@@ -172,11 +186,14 @@ struct RunComparisonPage {
               }, margin: comparison.margin, legend: Self.legend(rows.map { Self.color($0.verdict) }))),
           caption:
             "The kernels whose time differs most, greatest difference first; \(kernels.basis). Shown is each kernel’s time in B relative to A.",
-          table: table, provenance: provenance))
+          table: changes("Kernel", rows.map { (.code($0.name), $0.contrast, $0.verdict, Self.color($0.verdict)) }),
+          provenance: provenance))
     return section(
       "kernels", "Kernels",
       [
         figure,
+        kernels.kernels.isEmpty
+          ? nil : .table(title: "Every kernel that both sides run", table, isFolded: false),
         kernels.appeared.isEmpty
           ? nil : .table(title: "Kernels that only B runs", singles(kernels.appeared, kernels.unit), isFolded: false),
         kernels.vanished.isEmpty
@@ -218,7 +235,9 @@ struct RunComparisonPage {
         .name("Function"), .name("Module"), Table.Column("Own share in A"), Table.Column("Own share in B"),
         Table.Column("Change", hint: "percentage points"), .name("Sure?"),
       ], rows: changes)
-    let gone = flame.nodes.filter { $0.shareB == 0 && ($0.parent.map { flame.nodes[$0].shareB > 0 } ?? true) }
+    let gone = flame.nodes.filter {
+      $0.shareB == 0 && $0.isBeyondSamplingError && ($0.parent.map { flame.nodes[$0].shareB > 0 } ?? true)
+    }
     let goneTable = Table(
       columns: [.name("Call"), .name("Called by"), Table.Column("Share in A")],
       rows: gone.sorted { $0.shareA > $1.shareA }.prefix(40).map { node in
@@ -238,7 +257,7 @@ struct RunComparisonPage {
           ReportDocument.Figure(
             title: title, drawing: .flame(FlameGraphChart(difference: flame)),
             caption:
-              "The root is on top; each function is as wide as its share of B’s CPU time, with all that it calls. Colour: change of the share from A, in percentage points; grey is less than the sampling error of \(NumberFormat.count(Double(flame.samplesA))) and \(NumberFormat.count(Double(flame.samplesB))) samples. A click zooms.",
+              "The root is on top; each function is as wide as its share of B’s CPU time, with all that it calls. Colour: change of the share from A, in percentage points; grey is less than the sampling error of \(NumberFormat.count(Double(flame.samplesA))) and \(NumberFormat.count(Double(flame.samplesB))) samples. A click zooms. Rows whose calls are all below \(NumberFormat.percent(FlameGraphChart.visibleShare)) are left out.",
             table: table, provenance: provenance)),
         goneTable.rows.isEmpty ? nil : .table(title: "Calls that only A makes", goneTable, isFolded: false),
       ])
@@ -251,8 +270,8 @@ struct RunComparisonPage {
       columns: [.name("What"), .name("Name"), .name("A"), .name("B")],
       rows: comparison.differences.prefix(Self.tableLimit).map { difference in
         [
-          Table.Cell(Self.words(difference.kind)), .code(difference.name), Self.values(difference.a),
-          Self.values(difference.b),
+          Table.Cell(Self.words(difference.kind)), .code(difference.name), Self.values(difference, difference.a),
+          Self.values(difference, difference.b),
         ]
       })
     return section(
@@ -264,12 +283,18 @@ struct RunComparisonPage {
       ])
   }
 
-  private static func values(_ values: [String]) -> Table.Cell {
+  private static func values(_ difference: SideDifference, _ values: [String]) -> Table.Cell {
     guard !values.isEmpty else { return Table.Cell("not stated") }
+    let values = difference.name == "command" ? values.map(commandLine) : values
     var cell = Table.Cell(VisibleText.shortened(values.prefix(5).joined(separator: ", "), to: 120))
     if values.count > 5 { cell.text += " and \(values.count - 5) more" }
     cell.hint = values.count > 1 ? values.prefix(40).joined(separator: ", ") : nil
     return cell
+  }
+
+  /// A command as one would type it; profiles keep it as a JSON array.
+  private static func commandLine(_ json: String) -> String {
+    (try? JSONDecoder().decode([String].self, from: Data(json.utf8))).map(ReportBuilder.commandLine) ?? json
   }
 
   static func words(_ kind: SideDifference.Kind) -> String {
@@ -447,12 +472,17 @@ struct RunComparisonPage {
 }
 
 extension FlameGraphChart {
+  /// Rows in which no call has this share of B's time are left out: five pixels of a wide page.
+  static let visibleShare = 0.005
+
   /// Side B's calls, coloured by the change of their share.
   init(difference flame: FlameDifference) {
+    // Deep down nothing can be seen: a single recursion would make the page meters long.
+    let deepest = flame.nodes.filter { $0.shareB >= Self.visibleShare }.map(\.depth).max() ?? 0
     // What only A calls has no width; with a caller all that it calls is gone too.
     var position: [Int: Int] = [:]
     var nodes: [Node] = []
-    for (index, node) in flame.nodes.enumerated() where node.shareB > 0 {
+    for (index, node) in flame.nodes.enumerated() where node.shareB > 0 && node.depth <= deepest {
       position[index] = nodes.count
       let function = flame.functions[node.function]
       let sure = node.isBeyondSamplingError ? "" : " (may be sampling error)"
@@ -470,11 +500,11 @@ extension FlameGraphChart {
       summary: "Call tree by share of B's CPU time, coloured by the change from A, the root on top", nodes: nodes,
       total: max(flame.nanosecondsB, 1),
       legend: [
-        LegendItem(color: .change(-4), text: "10 points less, or more than that"),
-        LegendItem(color: .change(-2), text: "1 to 3 points less"),
+        LegendItem(color: .change(-4), text: "less by 10 points and more"),
+        LegendItem(color: .change(-2), text: "less by 1 to 3 points"),
         LegendItem(color: .change(0), text: "no sure change"),
-        LegendItem(color: .change(2), text: "1 to 3 points more"),
-        LegendItem(color: .change(4), text: "10 points more, or above"),
+        LegendItem(color: .change(2), text: "more by 1 to 3 points"),
+        LegendItem(color: .change(4), text: "more by 10 points and more"),
       ])
   }
 }
