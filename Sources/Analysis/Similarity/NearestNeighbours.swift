@@ -167,8 +167,8 @@ struct NearestNeighbours: Sendable, Equatable {
       _ first: SIMD4<Float>, _ second: SIMD4<Float>, _ start: Int, _ norms: UnsafePointer<SIMD4<Float>>
     ) {
       // Mostly all eight are too far.
-      let near = pointwiseMin(first, second)
-      if near.min() <= limit { add(first, second, start, norms) }
+      let limits = SIMD4(repeating: limit)
+      if any((first .<= limits) .| (second .<= limits)) { add(first, second, start, norms) }
     }
 
     @inline(never)

@@ -12,9 +12,13 @@ final class TSNEGrid {
   /// Distance of the nodes where the map is not too large for it.
   static let spacing = 0.5
   /// No more nodes than this a side; a larger map gets a wider spacing.
-  static let mostNodes = 2048
+  static let mostNodes = 1024
+  /// Nodes around the map: the spline's, two lanes of padding, and some for rounding.
+  private static let margin = 14
 
   private let threads: Int
+  /// Also where looking at the pairs would cost less.
+  private let isAlwaysInterpolated: Bool
   /// Nodes a side, a multiple of 8, and the length of the transforms: twice as many, so that nothing wraps around.
   private var nodes = 0
   private var spacing = 0.0
@@ -30,22 +34,30 @@ final class TSNEGrid {
   /// Points are spread in so many parts whatever the number of threads.
   private static let parts = 4
 
-  init(threads: Int) { self.threads = threads }
+  init(threads: Int, isAlwaysInterpolated: Bool = false) {
+    (self.threads, self.isAlwaysInterpolated) = (threads, isAlwaysInterpolated)
+  }
 
-  /// Each point's potential, and the derivatives along x and y.
+  /// Each point's potential of all others, and the derivatives along x and y.
   func potential(
     _ xs: UnsafePointer<Float>, _ ys: UnsafePointer<Float>, count n: Int,
     into result: UnsafeMutablePointer<SIMD4<Float>>
   ) {
     guard n > 0 else { return }
-    var (low, high) = (SIMD2(xs[0], ys[0]), SIMD2(xs[0], ys[0]))
+    var (left, right, bottom, top) = (xs[0], xs[0], ys[0], ys[0])
     for i in 0..<n {
-      low = pointwiseMin(low, SIMD2(xs[i], ys[i]))
-      high = pointwiseMax(high, SIMD2(xs[i], ys[i]))
+      (left, right) = (min(left, xs[i]), max(right, xs[i]))
+      (bottom, top) = (min(bottom, ys[i]), max(top, ys[i]))
     }
-    prepare(extent: Double((high - low).max()))
+    let extent = Double(max(right - left, top - bottom))
+    // Few points far apart: a map of a dozen grows and grows. A node costs about as much as sixteen pairs.
+    let side = min(extent / Self.spacing + Double(Self.margin), Double(Self.mostNodes))
+    guard isAlwaysInterpolated || Double(n) * Double(n) > 16 * side * side else {
+      return sum(xs, ys, count: n, into: result)
+    }
+    prepare(extent: extent)
     guard let transform else { return }
-    let middle = (low + high) / 2
+    let middle = SIMD2(left + right, bottom + top) / 2
     let scale = Float(1 / spacing)
     // In units of nodes, the map in the middle.
     let offset = Float(nodes / 2) - middle * scale
@@ -84,8 +96,29 @@ final class TSNEGrid {
           change += slopeX[row] * values
         }
         let (alongY, slopeY) = (Self.spline(y - nodeY), Self.slope(y - nodeY))
+        // Less the point's own, which is 1 and has no slope.
         result[i] = SIMD4(
-          (value * alongY).sum(), (change * alongY).sum() * scale, (value * slopeY).sum() * scale, 0)
+          (value * alongY).sum() - 1, (change * alongY).sum() * scale, (value * slopeY).sum() * scale, 0)
+      }
+    }
+  }
+
+  /// The same by looking at every pair.
+  private func sum(
+    _ xs: UnsafePointer<Float>, _ ys: UnsafePointer<Float>, count n: Int,
+    into result: UnsafeMutablePointer<SIMD4<Float>>
+  ) {
+    TSNEBlocks.ranges(n, size: 32, threads: threads) { points in
+      for i in points {
+        var total = SIMD4<Float>.zero
+        for part in [0..<i, (i + 1)..<n] {
+          for j in part {
+            let (dx, dy) = (xs[i] - xs[j], ys[i] - ys[j])
+            let w = 1 / (1 + dx * dx + dy * dy)
+            total += SIMD4(w, -2 * w * w * dx, -2 * w * w * dy, 0)
+          }
+        }
+        result[i] = total
       }
     }
   }
@@ -118,11 +151,9 @@ final class TSNEGrid {
   /// A grid for a map of this extent. The one there is stays while it is large enough and not twice too large, for a new
   /// one needs a new kernel.
   private func prepare(extent: Double) {
-    // The spline's nodes, two lanes of padding, and some for rounding.
-    let margin = 14
     var wanted = Self.spacing
-    while extent > wanted * Double(Self.mostNodes - margin), wanted < 1e30 { wanted *= 2 }
-    let least = Int((extent / wanted).rounded(.up)) + margin
+    while extent > wanted * Double(Self.mostNodes - Self.margin), wanted < 1e30 { wanted *= 2 }
+    let least = Int((extent / wanted).rounded(.up)) + Self.margin
     if nodes >= least, wanted == spacing, nodes <= 2 * least + 32 { return }
     // A little more, for most maps grow.
     nodes = TSNETransform.goodLength(atLeast: min(least + least / 16, max(least, Self.mostNodes)))
@@ -307,9 +338,9 @@ final class TSNEGridGradient: TSNEGradient {
   private let attractions: TSNEBuffer<SIMD2<Float>>
   private let repulsions: TSNEBuffer<SIMD4<Float>>
 
-  init(_ affinities: TSNESparseAffinities, members n: Int, threads: Int) {
+  init(_ affinities: TSNESparseAffinities, members n: Int, threads: Int, isAlwaysInterpolated: Bool = false) {
     (count, self.threads, self.affinities) = (n, threads, affinities)
-    grid = TSNEGrid(threads: threads)
+    grid = TSNEGrid(threads: threads, isAlwaysInterpolated: isAlwaysInterpolated)
     points = TSNEBuffer(2 * n, repeating: 0)
     pairs = TSNEBuffer(n, repeating: .zero)
     attractions = TSNEBuffer(n, repeating: .zero)
@@ -326,8 +357,8 @@ final class TSNEGridGradient: TSNEGradient {
     grid.potential(points.start, points.start + count, count: count, into: repulsions.start)
     var z = 0.0
     for i in 0..<count { z += Double(repulsions.start[i].x) }
-    // Each point's own potential is 1.
-    return max(z - Double(count), .leastNormalMagnitude)
+    // Rounding must not make it none.
+    return max(z, 1e-30)
   }
 
   func gradient(
