@@ -225,7 +225,9 @@ struct DrawnText {
   var box: LabelBox
 
   static func all(in drawing: Drawing) -> [DrawnText] {
-    drawing.body.text
+    // Thousands of points without a text take long to search.
+    guard drawing.body.text.contains("<text") else { return [] }
+    return drawing.body.text
       .matches(of: #/<text x='([-\d.]+)' y='([-\d.]+)'(?: class='([^']*)')?(?: text-anchor='([^']*)')?>([^<]*)/#)
       .compactMap { match in
         guard let x = Double(match.output.1), let y = Double(match.output.2) else { return nil }

@@ -78,12 +78,12 @@ struct KiviatChart: Chart {
   }
 
   func grid(width: Double) -> Grid {
-    let most = max(1, Int(width / (width < 600 ? 114 : 150)))
+    let most = max(1, Int(width / (width < 600 ? 114 : 132)))
     let rows = max(1, (series.count + most - 1) / most)
     // Rows of equal length look calmer than a full one and a rest.
     let columns = max(1, (series.count + rows - 1) / rows)
     let cell = min(width / Double(columns), width < 600 ? 150 : 190)
-    let radius = min(cell / 2 - 17, 62)
+    let radius = min(cell / 2 - 17, 66)
     let hasGaps = series.contains { one in axes.indices.contains { share(one, axis: $0) == nil } }
     return Grid(
       columns: columns, cell: cell, radius: radius, top: keyHeight(width: width),
@@ -162,7 +162,7 @@ struct KiviatChart: Chart {
 
   /// Where the large diagram is.
   func large(width: Double) -> (center: Place, radius: Double) {
-    let radius = width < 600 ? 104.0 : 180
+    let radius = width < 600 ? 92.0 : 180
     return (Place(x: width / 2, y: radius + 46), radius)
   }
 
@@ -172,7 +172,7 @@ struct KiviatChart: Chart {
     var body = frame(center: center, radius: radius) { axis in
       !series.contains { share($0, axis: axis) != nil }
     }
-    for ring in KiviatChart.rings {
+    for ring in KiviatChart.rings where ring < 1 {
       body += Mark.text(
         NumberFormat.percent(ring).replacing(".0", with: ""), x: center.x + 4, y: center.y - radius * ring - 3,
         class: "tick halo")

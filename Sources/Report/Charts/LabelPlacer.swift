@@ -33,8 +33,19 @@ struct LabelPlacer: Sendable {
   /// Where a label went.
   struct Placement: Sendable {
     var box: LabelBox
+    /// Where the text begins, ends or has its middle, so that it stays beside its point whatever its real width is.
+    var x: Double
+    var anchor: Mark.Anchor
     /// The line from the point to a label that does not stand beside it.
     var leader: (from: Place, to: Place)?
+
+    init(box: LabelBox, of point: Place, leader: (from: Place, to: Place)? = nil) {
+      self.box = box
+      self.leader = leader
+      (x, anchor) =
+        box.x >= point.x
+        ? (box.x, .start) : box.right <= point.x ? (box.right, .end) : (box.x + box.width / 2, .middle)
+    }
   }
 
   /// No label leaves it.
@@ -65,7 +76,7 @@ struct LabelPlacer: Sendable {
       let box = LabelBox(x: point.x + offset.dx, y: point.y + offset.dy, width: width, height: height)
       if isFree(box) {
         taken.append(box)
-        return Placement(box: box)
+        return Placement(box: box, of: point)
       }
     }
     var distance = radius + 12
@@ -84,7 +95,7 @@ struct LabelPlacer: Sendable {
         guard let line = line(from: from, to: to) else { continue }
         taken.append(box)
         taken += line
-        return Placement(box: box, leader: (from: from, to: to))
+        return Placement(box: box, of: point, leader: (from: from, to: to))
       }
       distance += 9
     }

@@ -179,7 +179,10 @@ struct ScatterChart: Chart {
         LabelBox(x: place.x - point.size, y: place.y - point.size, width: 2 * point.size, height: 2 * point.size))
     }
     body += draw(guides, frame, &placer)
-    for curve in curves { body += draw(curve, frame) }
+    for curve in curves {
+      body += draw(curve, frame)
+      block(curve, frame, &placer)
+    }
     body += dense(placed.filter { isDense && $0.point.label.isEmpty })
     let labels = labels(single, width: width, placer)
     body += labels.leaders
@@ -200,6 +203,22 @@ struct ScatterChart: Chart {
     let places = curve.points.map { frame.place($0.x, $0.y) }
     let path = Mark.path(ScatterChart.stepped(places, curve.isStepped).map { ($0?.x ?? .nan, $0?.y ?? .nan) })
     return path.isEmpty ? .empty : "<path d='\(path)' class='line \(curve.color.name)'/>"
+  }
+
+  /// Keeps labels off a curve.
+  private func block(_ curve: Curve, _ frame: Frame, _ placer: inout LabelPlacer) {
+    guard points.contains(where: { !$0.label.isEmpty }) else { return }
+    let places = ScatterChart.stepped(curve.points.map { frame.place($0.x, $0.y) }, curve.isStepped)
+    for (from, to) in zip(places, places.dropFirst()) {
+      guard let from, let to else { continue }
+      let steps = max(1, Int(hypot(to.x - from.x, to.y - from.y) / 5))
+      for step in 0...steps {
+        let share = Double(step) / Double(steps)
+        placer.block(
+          LabelBox(
+            x: from.x + (to.x - from.x) * share - 1, y: from.y + (to.y - from.y) * share - 1, width: 2, height: 2))
+      }
+    }
   }
 
   /// With a corner between each two points where a value holds until the next one.
@@ -326,14 +345,15 @@ struct ScatterChart: Chart {
   ) -> (texts: HTML, leaders: HTML, numbered: [String]) {
     let named = points.filter { !$0.point.label.isEmpty }
     guard !named.isEmpty else { return (.empty, .empty, []) }
+    // Which is which says the table.
+    guard named.count <= ScatterChart.denseFrom else { return (.empty, .empty, []) }
     let limit = width < 600 ? 130.0 : 230
     // Where points crowd, labels need the choice most.
-    let order = named.indices.sorted { one, two in
-      func neighbours(_ index: Int) -> Int {
-        named.count { abs($0.place.x - named[index].place.x) < 70 && abs($0.place.y - named[index].place.y) < 24 }
-      }
-      let (first, second) = (neighbours(one), neighbours(two))
-      return first != second ? first > second : one < two
+    let neighbours = named.map { one in
+      named.count { abs($0.place.x - one.place.x) < 70 && abs($0.place.y - one.place.y) < 24 }
+    }
+    let order = named.indices.sorted {
+      neighbours[$0] != neighbours[$1] ? neighbours[$0] > neighbours[$1] : $0 < $1
     }
     func attempt(_ text: (Int) -> String, size: Double, needsAll: Bool) -> (texts: HTML, leaders: HTML)? {
       var placer = placer
@@ -352,18 +372,18 @@ struct ScatterChart: Chart {
           leaders += Mark.line(x1: leader.from.x, y1: leader.from.y, x2: leader.to.x, y2: leader.to.y, class: "leader")
         }
         texts += Mark.text(
-          text, x: spot.box.x, y: spot.box.y + 11, class: size < 12 ? "tick strong halo" : "label halo")
+          text, x: spot.x, y: spot.box.y + 11, class: size < 12 ? "tick strong halo" : "label halo",
+          anchor: spot.anchor)
       }
       return (texts, leaders)
     }
-    // Choosing an order compares all with all.
     if named.count <= 120,
       let (texts, leaders) = attempt(
         { TextMeasure.fitted(named[$0].point.label, width: limit, size: 12.5) }, size: 12.5, needsAll: true)
     {
       return (texts, leaders, [])
     }
-    let numbered = named.count <= 400 ? attempt({ "\($0 + 1)" }, size: 11, needsAll: false) : nil
+    let numbered = attempt({ "\($0 + 1)" }, size: 11, needsAll: false)
     return (numbered?.texts ?? .empty, numbered?.leaders ?? .empty, named.map(\.point.label))
   }
 

@@ -154,7 +154,10 @@ extension FlameGraphChart {
         tip: [node.name, "\(NumberFormat.duration(node.value)) · \(NumberFormat.percent(node.value / max(total, 1)))"])
       guard boxWidth > 26 else { continue }
       let label = TextMeasure.fitted(node.label, width: boxWidth - 8, size: 11)
-      if label.count > 2 { body += Mark.text(label, x: x + 4, y: y + 12.5, class: "on \(node.color.name)") }
+      // Of a few letters nobody guesses the rest.
+      if label == node.label || label.count > 7 {
+        body += Mark.text(label, x: x + 4, y: y + 12.5, class: "on \(node.color.name)")
+      }
     }
     let depth = (boxes.map(\.depth).max() ?? 0) + 1
     return Drawing(width: width, height: Double(depth * Self.rowHeight), body: body)
