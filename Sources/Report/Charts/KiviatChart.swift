@@ -180,6 +180,7 @@ struct KiviatChart: Chart {
     for member in series {
       body += "<g>\(Mark.tip(tip(member)))\(web(member, center: center, radius: radius, pointRadius: 3))</g>"
     }
+    var bottom = center.y + radius + 14
     for (index, axis) in axes.enumerated() {
       let place = KiviatChart.corner(center: center, radius: radius + 14, axis: index, of: axes.count, share: 1)
       let (dx, dy) = (place.x - center.x, place.y - center.y)
@@ -198,13 +199,14 @@ struct KiviatChart: Chart {
       body += Mark.text(
         TextMeasure.fitted(name, width: room, size: 12.5), x: place.x, y: top, class: "label", anchor: anchor)
       let lines = TextMeasure.wrapped(note, width: room, size: 11, lines: isMiddle ? 1 : 3)
+      bottom = max(bottom, top + 14 * Double(lines.count) + 8)
       for (row, line) in lines.enumerated() {
         body += Mark.text(
           line, x: place.x, y: top + 14 * Double(row + 1), class: missing == series.count ? "tick absent" : "tick",
           anchor: anchor)
       }
     }
-    return Drawing(width: width, height: center.y + radius + 48, body: body)
+    return Drawing(width: width, height: bottom, body: body)
   }
 
   // MARK: Parts of both

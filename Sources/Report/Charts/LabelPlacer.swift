@@ -52,6 +52,8 @@ struct LabelPlacer: Sendable {
   var bounds: LabelBox
   /// What no label may cover: points, labels, lines to labels.
   private(set) var taken: [LabelBox] = []
+  /// Those of them that are labels and lines to labels.
+  private var labels: [LabelBox] = []
 
   init(bounds: LabelBox) { self.bounds = bounds }
 
@@ -75,7 +77,7 @@ struct LabelPlacer: Sendable {
     for offset in beside {
       let box = LabelBox(x: point.x + offset.dx, y: point.y + offset.dy, width: width, height: height)
       if isFree(box) {
-        taken.append(box)
+        take([box])
         return Placement(box: box, of: point)
       }
     }
@@ -90,16 +92,20 @@ struct LabelPlacer: Sendable {
         let box = LabelBox(x: x, y: y, width: width, height: height)
         guard isFree(box) else { continue }
         let to = Place(
-          x: min(max(point.x, box.x - 1), box.right + 1), y: min(max(point.y, box.y + 2), box.bottom - 2))
+          x: min(max(point.x, box.x - 1), box.right + 1), y: min(max(point.y, box.y + 1), box.bottom - 1))
         let from = LabelPlacer.between(point, to, at: radius + 1)
         guard let line = line(from: from, to: to) else { continue }
-        taken.append(box)
-        taken += line
+        take([box] + line)
         return Placement(box: box, of: point, leader: (from: from, to: to))
       }
       distance += 9
     }
     return nil
+  }
+
+  private mutating func take(_ boxes: [LabelBox]) {
+    taken += boxes
+    labels += boxes
   }
 
   private func isFree(_ box: LabelBox) -> Bool { box.isWithin(bounds) && !taken.contains { $0.overlaps(box) } }
@@ -112,9 +118,9 @@ struct LabelPlacer: Sendable {
     for step in 0...steps {
       let place = LabelPlacer.between(from, to, at: length * Double(step) / Double(steps))
       if taken.contains(where: { $0.contains(place) }) {
-        // It begins at the edge of its own symbol, whose corner may be in the way.
-        if step * 3 < 6 { continue }
-        return nil
+        // It begins at the edge of its own symbol, whose corner may be in the way, but no label.
+        guard step * 3 < 6, !labels.contains(where: { $0.contains(place) }) else { return nil }
+        continue
       }
       boxes.append(LabelBox(x: place.x - 1.5, y: place.y - 1.5, width: 3, height: 3))
     }

@@ -114,8 +114,8 @@ enum StandaloneSVG {
   /// The rules that a drawing uses, for the colours that it uses.
   static func styleSheet(for body: String) -> String {
     var used: Set<String> = []
-    for match in body.matches(of: #/class='([^']*)'/#) {
-      for name in match.output.1.split(separator: " ") { used.insert(String(name)) }
+    for part in body.components(separatedBy: " class='").dropFirst() {
+      for name in part.prefix(while: { $0 != "'" }).split(separator: " ") { used.insert(String(name)) }
     }
     let colors = Palette.colors.filter { used.contains($0.key.name) }
     var out = ""
