@@ -45,7 +45,8 @@ struct FigureFilesTests {
   static let training = FigureFiles.files(of: [document("training")])
 
   static func document(_ name: String) -> ReportDocument {
-    ReportBuilder(characterization: RenderingTests.characterizations[name] ?? Characterization(of: Profile())).document()
+    ReportBuilder(characterization: RenderingTests.characterizations[name] ?? Characterization(of: Profile()))
+      .document()
   }
 
   // MARK: Names
@@ -95,7 +96,8 @@ struct FigureFilesTests {
       let reader = try #require(SVGReader.read(text), "\(file.name)")
       #expect((reader.elements["style"], reader.elements["desc"]) == (1, 1))
       #expect(reader.elements["script"] == nil && reader.elements["image"] == nil && reader.elements["use"] == nil)
-      #expect(reader.attributes["viewBox"] == "0 0 \(reader.attributes["width"] ?? "") \(reader.attributes["height"] ?? "")")
+      #expect(
+        reader.attributes["viewBox"] == "0 0 \(reader.attributes["width"] ?? "") \(reader.attributes["height"] ?? "")")
       // No variable is left, and no address but the name of SVG itself.
       #expect(!text.contains("var(") && !text.contains("url(") && !text.contains("@media"))
       #expect(text.components(separatedBy: "://").count == 2)
@@ -104,7 +106,8 @@ struct FigureFilesTests {
 
   /// Each class of the drawing that the page styles has a rule in the file, with the colour of light ground.
   @Test func theStyleSheetHasWhatTheDrawingUses() throws {
-    let sheet = StandaloneSVG.styleSheet(for: "<rect class='bar g-1'/><text class='on g-1'/><path class='line k-gemm'/>")
+    let sheet = StandaloneSVG.styleSheet(
+      for: "<rect class='bar g-1'/><text class='on g-1'/><path class='line k-gemm'/>")
     #expect(sheet.contains(".bar.g-1{fill:#d9730d}"))
     #expect(sheet.contains("svg .on.g-1{fill:\(Palette.hex(Palette.textColor(on: 0xD9730D)))"))
     #expect(sheet.contains(".line.k-gemm{fill:none;stroke:#d9730d;"))
@@ -157,7 +160,8 @@ struct FigureFilesTests {
           strange,
         ],
         [
-          "b,\"c\"", .measured(Measured<Double>.unavailable(Unavailable("no counters", remedy: "sysctl x")), unit: "ns"), .empty,
+          "b,\"c\"",
+          .measured(Measured<Double>.unavailable(Unavailable("no counters", remedy: "sysctl x")), unit: "ns"), .empty,
           "none",
         ],
       ])
@@ -178,6 +182,19 @@ struct FigureFilesTests {
       CSV.rows(CSVTable.text(table)) == [
         ["Fact", "Value", "Value (unit)"], ["memory", "8271028224", "B"], ["time", "12.5", "ns"], ["cores", "2", ""],
       ])
+  }
+
+  @Test func aFiguresOwnOriginIsInItsFile() {
+    let table = Table(
+      columns: [.name("Kernel"), Table.Column("Time")], rows: [["a", .duration(5.0)], ["b", .duration(6.0)]])
+    let clock = Provenance(.clock, detail: "around each call")
+    #expect(
+      CSV.rows(CSVTable.text(table, provenance: clock)) == [
+        ["Kernel", "Time [ns]", "(origin)"], ["a", "5", "clock: around each call"],
+        ["b", "6", "clock: around each call"],
+      ])
+    let text = LaTeXTable.text(table, caption: "c", label: "l", origin: "o", provenance: clock)
+    #expect(text.contains("\n% Values: clock: around each call\n"))
   }
 
   @Test func everyLineOfACSVFileHasAsManyFields() {
@@ -204,20 +221,25 @@ struct FigureFilesTests {
     ("a<b>|`\"", #"a\textless{}b\textgreater{}\textbar{}\textasciigrave{}{''}"#),
     ("Müller, Łukasz", "Müller, Łukasz"), ("\u{4E16}", #"$\langle$U+4E16$\rangle$"#),
     ("a\nb\u{202E}", #"a$\hookleftarrow$b$\langle$U+202E$\rangle$"#),
-    ("\\input{/etc/passwd}", #"\textbackslash{}input\{/etc/passwd\}"#), ("^^5cinput", #"\textasciicircum{}\textasciicircum{}5cinput"#),
+    ("\\input{/etc/passwd}", #"\textbackslash{}input\{/etc/passwd\}"#),
+    ("^^5cinput", #"\textasciicircum{}\textasciicircum{}5cinput"#),
   ])
   func escapesWhatActsInLaTeX(text: String, expected: String) { #expect(LaTeXTable.escaped(text) == expected) }
 
   /// What our own macros leave after they are taken away: nothing that acts.
   private static func rest(_ text: String) -> String {
-    text.replacing(#/\\(?:text[a-z]+|ldots|copyright|pounds|S|P)\{\}|\\textit\{f\}|\$(?:\\frac\{1\}\{2\}|\\[A-Za-z]+|-|_\{\d\}|\^\{(?:\d|-|\\circ)\})\$|\\[-%&_#{}$,]|\{''\}|\{\[\}|\{\]\}|\{\*\}|\{\}|~/#, with: "")
+    text.replacing(
+      #/\\(?:text[a-z]+|ldots|copyright|pounds|S|P)\{\}|\\textit\{f\}|\$(?:\\frac\{1\}\{2\}|\\[A-Za-z]+|-|_\{\d\}|\^\{(?:\d|-|\\circ)\})\$|\\[-%&_#{}$,]|\{''\}|\{\[\}|\{\]\}|\{\*\}|\{\}|~/#,
+      with: "")
   }
 
   @Test func noCharacterOfAnyNameActs() {
     var names = HostileTests.names
-    // Every scalar that a name might hold, of the first planes' beginnings.
-    names += stride(from: 0, to: 0x3000, by: 1).compactMap { Unicode.Scalar(UInt32($0)).map { String($0) } }
-    for name in names where name != "\u{A0}" {
+    // Each scalar of the blocks that have signs with a meaning, as one name a block.
+    for block in [0..<0x180, 0x180..<0x800, 0x2000..<0x2300] {
+      names.append(String(String.UnicodeScalarView(block.compactMap { Unicode.Scalar(UInt32($0)) })))
+    }
+    for name in names {
       let rest = Self.rest(LaTeXTable.escaped(name))
       #expect(!rest.contains { "\\%&_#{}$~^\"`<>|[]*".contains($0) }, "\(name) \(rest)")
       #expect(rest.unicodeScalars.allSatisfy { $0.isASCII || (0xC0...0x17F).contains($0.value) })

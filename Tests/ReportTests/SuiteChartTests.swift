@@ -219,13 +219,15 @@ enum SuiteCharts {
 }
 
 /// A text of a drawing with the box that it takes at most.
-struct DrawnText {
+struct DrawnText: Equatable {
   var text: String
   var name: String
   var box: LabelBox
 
   static func all(in drawing: Drawing) -> [DrawnText] {
-    drawing.body.text
+    // Thousands of points without a text take long to search.
+    guard drawing.body.text.contains("<text") else { return [] }
+    return drawing.body.text
       .matches(of: #/<text x='([-\d.]+)' y='([-\d.]+)'(?: class='([^']*)')?(?: text-anchor='([^']*)')?>([^<]*)/#)
       .compactMap { match in
         guard let x = Double(match.output.1), let y = Double(match.output.2) else { return nil }
@@ -469,6 +471,43 @@ struct SuiteChartTests {
         #expect(!one.box.contains(place))
       }
     }
+  }
+
+  /// Points on top of each other: labels move away, and lines lead to them that cross none.
+  @Test func leadersCrossNoLabel() throws {
+    var points = [ScatterChart.Point(x: 0, y: 0), ScatterChart.Point(x: 100, y: 100)]
+    for index in 0..<16 {
+      let (column, row) = (Double(index % 4), Double(index / 4))
+      points.append(.init(x: 50 + column * 0.2, y: 50 + row * 0.2, label: "benchmark \(index)"))
+    }
+    let chart = ScatterChart(summary: "", points: points)
+    let drawing = chart.draw(width: 960)
+    let leaders = drawing.body.text
+      .matches(of: #/<line x1='([-\d.]+)' y1='([-\d.]+)' x2='([-\d.]+)' y2='([-\d.]+)' class='leader'/#)
+      .map { [$0.output.1, $0.output.2, $0.output.3, $0.output.4].compactMap { Double($0) } }
+    #expect(!leaders.isEmpty)
+    let texts = DrawnText.all(in: drawing)
+    for line in leaders where line.count == 4 {
+      for step in 1..<50 {
+        let share = Double(step) / 50
+        let place = Place(x: line[0] + (line[2] - line[0]) * share, y: line[1] + (line[3] - line[1]) * share)
+        let hit = texts.first { $0.box.contains(place) }
+        #expect(hit == nil, "\(line) \(place) \(String(describing: hit))")
+      }
+    }
+  }
+
+  @Test func aPointWithoutAPlaceKeepsItsNumber() throws {
+    // Too long for a narrow page, all in one place: numbers.
+    var chart = SuiteCharts.scatter
+    for index in chart.points.indices { (chart.points[index].x, chart.points[index].y) = (1e9 + Double(index), 1e6) }
+    chart.points[1].x = 0
+    let texts = DrawnText.all(in: chart.draw(width: 358))
+    #expect(!texts.contains { $0.text == "2" && $0.name == "tick strong" })
+    // Number and name are on one line.
+    let third = try #require(texts.first { $0.text == "3" && $0.name == "tick strong" })
+    let name = try #require(texts.first { $0.text == SuiteCharts.names[2] })
+    #expect(abs(third.box.bottom - name.box.bottom) < 0.5)
   }
 
   @Test func aMapHasTheSameScaleInBothDirections() throws {

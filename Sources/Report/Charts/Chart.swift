@@ -200,10 +200,11 @@ enum Mark {
     for (value, label) in zip(scale.ticks, labels) {
       let x = scale.position(value)
       result += line(x1: x, y1: top, x2: x, y2: bottom, class: "grid")
-      // The last label would run out of the chart when centred.
+      // The first and the last label would run out of the chart when centred.
       let half = TextMeasure.width(label, size: 11) / 2
-      let anchor: Anchor = x + half > right + 16 ? .end : .middle
-      result += text(label, x: anchor == .end ? right + 16 : x, y: bottom + 15, class: "tick", anchor: anchor)
+      let anchor: Anchor = x < half ? .start : x + half > right + 16 ? .end : .middle
+      let place = anchor == .start ? 0 : anchor == .end ? right + 16 : x
+      result += text(label, x: place, y: bottom + 15, class: "tick", anchor: anchor)
     }
     if !title.isEmpty {
       result += text(title, x: (scale.start + scale.end) / 2, y: bottom + 31, class: "axis", anchor: .middle)

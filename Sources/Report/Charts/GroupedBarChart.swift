@@ -80,7 +80,7 @@ struct GroupedBarChart: Chart {
 
   private func labelWidth(width: Double) -> Double {
     let widest = (members.map { TextMeasure.width($0.label, size: 12.5) }.max() ?? 0) + 14
-    return min(widest, width < 600 ? width * 0.36 : 240)
+    return min(widest, width < 600 ? width * 0.4 : 240)
   }
 
   func draw(width: Double) -> Drawing {
@@ -94,7 +94,8 @@ struct GroupedBarChart: Chart {
       body += Mark.text(
         TextMeasure.fitted(panel.title, width: room, size: 12.5), x: width < 600 ? 0 : start, y: layout.top - 12,
         class: "label strong")
-      body += layout.axis.bottom(from: layout.top, to: layout.bottom, edge: min(width, end + 14))
+      body += layout.axis.bottom(
+        from: layout.top, to: layout.bottom, origin: start - 6, edge: min(width, end + 8))
       if layout.axis.start < left + 1 {
         for (index, member) in members.enumerated() {
           let text = TextMeasure.fitted(member.label, width: left - 12, size: 12.5)

@@ -77,7 +77,7 @@ struct IntervalChart: Chart {
     let isNarrow = width < 600
     let values = rows.flatMap { Known($0).values } + (threshold.map { [$0.value] } ?? [])
     let widest = (rows.map { TextMeasure.width($0.label, size: 12.5) }.max() ?? 0) + 16
-    let numbers = (rows.compactMap { Known($0).point }.map { TextMeasure.width(axis.format.text($0)) }.max() ?? 0) + 12
+    let numbers = (rows.compactMap { Known($0).point }.map { TextMeasure.width(text($0)) }.max() ?? 0) + 12
     let left = isNarrow ? 10 : min(300, widest)
     let right = width - (isNarrow ? 14 : max(numbers, 20)) - (isNarrow ? 0 : 10)
     let keyHeight = secondName.isEmpty ? 0.0 : isNarrow && keyWidth > width ? 40 : 22
@@ -104,7 +104,7 @@ struct IntervalChart: Chart {
     for (index, row) in rows.enumerated() {
       let y = layout.middle(index)
       let known = Known(row)
-      let value = known.point.map(axis.format.text) ?? ""
+      let value = known.point.map(text) ?? ""
       if layout.labelsAbove {
         let room = width - TextMeasure.width(value) - 10
         body += Mark.text(TextMeasure.fitted(row.label, width: room, size: 12.5), x: 0, y: y - 10, class: "label halo")
@@ -158,17 +158,23 @@ struct IntervalChart: Chart {
 
   private func tip(_ row: Row, _ known: Known) -> [String] {
     var lines = [row.label]
-    if let point = known.point { lines.append("\(pointName): \(axis.format.text(point))") }
+    if let point = known.point { lines.append("\(pointName): \(text(point))") }
     if known.lower != nil || known.upper != nil {
-      let from = known.lower.map(axis.format.text) ?? "not bounded"
-      let to = known.upper.map(axis.format.text) ?? "not bounded"
+      let from = known.lower.map(text) ?? "not bounded"
+      let to = known.upper.map(text) ?? "not bounded"
       lines.append("\(intervalName): \(from) … \(to)")
     }
     if let second = known.second {
-      lines.append("\(secondName.isEmpty ? "other estimate" : secondName): \(axis.format.text(second))")
+      lines.append("\(secondName.isEmpty ? "other estimate" : secondName): \(text(second))")
     }
     if let reason = row.reason { lines.append(reason) }
     return lines + row.details
+  }
+
+  /// A value: shares below a hundredth with two digits, since it is small ones that are compared here.
+  private func text(_ value: Double) -> String {
+    guard case .percent = axis.format, value > 0, value < 0.01 else { return axis.format.text(value) }
+    return "\(NumberFormat.decimal(value * 100, significant: 2))\(NumberFormat.space)%"
   }
 
   private var keyWidth: Double { TextMeasure.width(pointName) + TextMeasure.width(secondName) + 62 }

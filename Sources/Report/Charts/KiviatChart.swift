@@ -78,12 +78,12 @@ struct KiviatChart: Chart {
   }
 
   func grid(width: Double) -> Grid {
-    let most = max(1, Int(width / (width < 600 ? 114 : 150)))
+    let most = max(1, Int(width / (width < 600 ? 114 : 132)))
     let rows = max(1, (series.count + most - 1) / most)
     // Rows of equal length look calmer than a full one and a rest.
     let columns = max(1, (series.count + rows - 1) / rows)
     let cell = min(width / Double(columns), width < 600 ? 150 : 190)
-    let radius = min(cell / 2 - 17, 62)
+    let radius = min(cell / 2 - 17, 66)
     let hasGaps = series.contains { one in axes.indices.contains { share(one, axis: $0) == nil } }
     return Grid(
       columns: columns, cell: cell, radius: radius, top: keyHeight(width: width),
@@ -162,7 +162,7 @@ struct KiviatChart: Chart {
 
   /// Where the large diagram is.
   func large(width: Double) -> (center: Place, radius: Double) {
-    let radius = width < 600 ? 104.0 : 180
+    let radius = width < 600 ? 92.0 : 180
     return (Place(x: width / 2, y: radius + 46), radius)
   }
 
@@ -172,7 +172,7 @@ struct KiviatChart: Chart {
     var body = frame(center: center, radius: radius) { axis in
       !series.contains { share($0, axis: axis) != nil }
     }
-    for ring in KiviatChart.rings {
+    for ring in KiviatChart.rings where ring < 1 {
       body += Mark.text(
         NumberFormat.percent(ring).replacing(".0", with: ""), x: center.x + 4, y: center.y - radius * ring - 3,
         class: "tick halo")
@@ -180,6 +180,7 @@ struct KiviatChart: Chart {
     for member in series {
       body += "<g>\(Mark.tip(tip(member)))\(web(member, center: center, radius: radius, pointRadius: 3))</g>"
     }
+    var bottom = center.y + radius + 14
     for (index, axis) in axes.enumerated() {
       let place = KiviatChart.corner(center: center, radius: radius + 14, axis: index, of: axes.count, share: 1)
       let (dx, dy) = (place.x - center.x, place.y - center.y)
@@ -198,13 +199,14 @@ struct KiviatChart: Chart {
       body += Mark.text(
         TextMeasure.fitted(name, width: room, size: 12.5), x: place.x, y: top, class: "label", anchor: anchor)
       let lines = TextMeasure.wrapped(note, width: room, size: 11, lines: isMiddle ? 1 : 3)
+      bottom = max(bottom, top + 14 * Double(lines.count) + 8)
       for (row, line) in lines.enumerated() {
         body += Mark.text(
           line, x: place.x, y: top + 14 * Double(row + 1), class: missing == series.count ? "tick absent" : "tick",
           anchor: anchor)
       }
     }
-    return Drawing(width: width, height: center.y + radius + 48, body: body)
+    return Drawing(width: width, height: bottom, body: body)
   }
 
   // MARK: Parts of both

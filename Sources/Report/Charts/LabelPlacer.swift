@@ -33,14 +33,27 @@ struct LabelPlacer: Sendable {
   /// Where a label went.
   struct Placement: Sendable {
     var box: LabelBox
+    /// Where the text begins, ends or has its middle, so that it stays beside its point whatever its real width is.
+    var x: Double
+    var anchor: Mark.Anchor
     /// The line from the point to a label that does not stand beside it.
     var leader: (from: Place, to: Place)?
+
+    init(box: LabelBox, of point: Place, leader: (from: Place, to: Place)? = nil) {
+      self.box = box
+      self.leader = leader
+      (x, anchor) =
+        box.x >= point.x
+        ? (box.x, .start) : box.right <= point.x ? (box.right, .end) : (box.x + box.width / 2, .middle)
+    }
   }
 
   /// No label leaves it.
   var bounds: LabelBox
   /// What no label may cover: points, labels, lines to labels.
   private(set) var taken: [LabelBox] = []
+  /// Those of them that are labels and lines to labels.
+  private var labels: [LabelBox] = []
 
   init(bounds: LabelBox) { self.bounds = bounds }
 
@@ -64,8 +77,8 @@ struct LabelPlacer: Sendable {
     for offset in beside {
       let box = LabelBox(x: point.x + offset.dx, y: point.y + offset.dy, width: width, height: height)
       if isFree(box) {
-        taken.append(box)
-        return Placement(box: box)
+        take([box])
+        return Placement(box: box, of: point)
       }
     }
     var distance = radius + 12
@@ -79,16 +92,20 @@ struct LabelPlacer: Sendable {
         let box = LabelBox(x: x, y: y, width: width, height: height)
         guard isFree(box) else { continue }
         let to = Place(
-          x: min(max(point.x, box.x - 1), box.right + 1), y: min(max(point.y, box.y + 2), box.bottom - 2))
+          x: min(max(point.x, box.x - 1), box.right + 1), y: min(max(point.y, box.y + 1), box.bottom - 1))
         let from = LabelPlacer.between(point, to, at: radius + 1)
         guard let line = line(from: from, to: to) else { continue }
-        taken.append(box)
-        taken += line
-        return Placement(box: box, leader: (from: from, to: to))
+        take([box] + line)
+        return Placement(box: box, of: point, leader: (from: from, to: to))
       }
       distance += 9
     }
     return nil
+  }
+
+  private mutating func take(_ boxes: [LabelBox]) {
+    taken += boxes
+    labels += boxes
   }
 
   private func isFree(_ box: LabelBox) -> Bool { box.isWithin(bounds) && !taken.contains { $0.overlaps(box) } }
@@ -101,9 +118,9 @@ struct LabelPlacer: Sendable {
     for step in 0...steps {
       let place = LabelPlacer.between(from, to, at: length * Double(step) / Double(steps))
       if taken.contains(where: { $0.contains(place) }) {
-        // It begins at the edge of its own symbol, whose corner may be in the way.
-        if step * 3 < 6 { continue }
-        return nil
+        // It begins at the edge of its own symbol, whose corner may be in the way, but no label.
+        guard step * 3 < 6, !labels.contains(where: { $0.contains(place) }) else { return nil }
+        continue
       }
       boxes.append(LabelBox(x: place.x - 1.5, y: place.y - 1.5, width: 3, height: 3))
     }

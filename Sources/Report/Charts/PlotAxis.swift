@@ -85,8 +85,10 @@ struct PlacedAxis: Sendable {
 
   /// Grid lines, labels below, and a base line with small ticks between decades.
   ///
-  /// - Parameter edge: what no label crosses.
-  func bottom(from top: Double, to bottom: Double, edge: Double, title: String = "") -> HTML {
+  /// - Parameters:
+  ///   - origin: what no label crosses to the left.
+  ///   - edge: what no label crosses to the right.
+  func bottom(from top: Double, to bottom: Double, origin: Double = 0, edge: Double, title: String = "") -> HTML {
     var result = HTML.empty
     for tick in ticks {
       result += Mark.line(x1: tick.position, y1: top, x2: tick.position, y2: bottom, class: "grid")
@@ -95,7 +97,7 @@ struct PlacedAxis: Sendable {
       result += Mark.line(x1: position, y1: bottom, x2: position, y2: bottom + 3, class: "base")
     }
     result += Mark.line(x1: start, y1: bottom, x2: end, y2: bottom, class: "base")
-    for tick in labelled(edge: edge) {
+    for tick in labelled(from: origin, to: edge) {
       result += Mark.text(tick.label, x: tick.position, y: bottom + 16, class: "tick", anchor: tick.anchor)
     }
     if !title.isEmpty {
@@ -108,10 +110,11 @@ struct PlacedAxis: Sendable {
   }
 
   /// The labels below a horizontal axis that don't touch each other: every one, or every second, third, …
-  func labelled(edge: Double) -> [(position: Double, label: String, anchor: Mark.Anchor)] {
+  func labelled(from origin: Double, to edge: Double) -> [(position: Double, label: String, anchor: Mark.Anchor)] {
     let all = ticks.map { tick -> (position: Double, label: String, anchor: Mark.Anchor, from: Double, to: Double) in
       let width = TextMeasure.width(tick.label, size: 11)
-      // The last label would run out when centred.
+      // The first and the last label would run out when centred.
+      if tick.position - width / 2 < origin { return (origin, tick.label, .start, origin, origin + width) }
       if tick.position + width / 2 > edge { return (edge, tick.label, .end, edge - width, edge) }
       return (tick.position, tick.label, .middle, tick.position - width / 2, tick.position + width / 2)
     }

@@ -151,6 +151,14 @@ struct ScatterChart: Chart {
 
   // MARK: Drawing
 
+  /// A point with its place.
+  private struct Placed {
+    var point: Point
+    var place: Place
+    /// The how manyth named point it is, from 1: what stands for its name where names have no room.
+    var number: Int
+  }
+
   private var isDense: Bool { points.count > ScatterChart.denseFrom }
 
   func draw(width: Double) -> Drawing {
@@ -172,23 +180,31 @@ struct ScatterChart: Chart {
     var placer = LabelPlacer(
       bounds: LabelBox(
         x: frame.left + 2, y: frame.top + 2, width: frame.right - frame.left - 4, height: frame.bottom - frame.top - 4))
-    let placed = points.compactMap { point in frame.place(point.x, point.y).map { (point: point, place: $0) } }
+    // A named point that has no place keeps its number: a table counts it too.
+    var named = 0
+    let placed = points.compactMap { point -> Placed? in
+      named += point.label.isEmpty ? 0 : 1
+      return frame.place(point.x, point.y).map { Placed(point: point, place: $0, number: named) }
+    }
     let single = placed.filter { !isDense || !$0.point.label.isEmpty }
-    for (point, place) in single {
+    for (point, place) in single.map({ ($0.point, $0.place) }) {
       placer.block(
         LabelBox(x: place.x - point.size, y: place.y - point.size, width: 2 * point.size, height: 2 * point.size))
     }
     body += draw(guides, frame, &placer)
-    for curve in curves { body += draw(curve, frame) }
+    for curve in curves {
+      body += draw(curve, frame)
+      block(curve, frame, &placer)
+    }
     body += dense(placed.filter { isDense && $0.point.label.isEmpty })
     let labels = labels(single, width: width, placer)
     body += labels.leaders
     // Large ones first, so that small ones stay visible.
-    for (point, place) in single.enumerated().sorted(by: {
+    for one in single.enumerated().sorted(by: {
       $0.element.point.size != $1.element.point.size
         ? $0.element.point.size > $1.element.point.size : $0.offset < $1.offset
     }).map(\.element) {
-      body += mark(point, at: place)
+      body += mark(one.point, at: one.place)
     }
     body += labels.texts
     let below = frame.bottom + (x == nil ? 4 : (x?.title.isEmpty ?? true) ? 24 : 41)
@@ -200,6 +216,22 @@ struct ScatterChart: Chart {
     let places = curve.points.map { frame.place($0.x, $0.y) }
     let path = Mark.path(ScatterChart.stepped(places, curve.isStepped).map { ($0?.x ?? .nan, $0?.y ?? .nan) })
     return path.isEmpty ? .empty : "<path d='\(path)' class='line \(curve.color.name)'/>"
+  }
+
+  /// Keeps labels off a curve.
+  private func block(_ curve: Curve, _ frame: Frame, _ placer: inout LabelPlacer) {
+    guard points.contains(where: { !$0.label.isEmpty }) else { return }
+    let places = ScatterChart.stepped(curve.points.map { frame.place($0.x, $0.y) }, curve.isStepped)
+    for (from, to) in zip(places, places.dropFirst()) {
+      guard let from, let to else { continue }
+      let steps = max(1, Int(hypot(to.x - from.x, to.y - from.y) / 5))
+      for step in 0...steps {
+        let share = Double(step) / Double(steps)
+        placer.block(
+          LabelBox(
+            x: from.x + (to.x - from.x) * share - 1, y: from.y + (to.y - from.y) * share - 1, width: 2, height: 2))
+      }
+    }
   }
 
   /// With a corner between each two points where a value holds until the next one.
@@ -264,7 +296,7 @@ struct ScatterChart: Chart {
   }
 
   /// Many points: a path for each colour and symbol, on a grid of a tenth of a unit, each place once.
-  private func dense(_ points: [(point: Point, place: Place)]) -> HTML {
+  private func dense(_ points: [Placed]) -> HTML {
     struct Kind: Hashable {
       var color: ColorKey
       var symbol: Symbol
@@ -277,7 +309,7 @@ struct ScatterChart: Chart {
     var order: [Kind] = []
     var cells: [Kind: Set<Cell>] = [:]
     var sizes: [Kind: Double] = [:]
-    for (point, place) in points {
+    for (point, place) in points.map({ ($0.point, $0.place) }) {
       let kind = Kind(color: point.color, symbol: point.symbol)
       if cells[kind] == nil { order.append(kind) }
       cells[kind, default: []].insert(Cell(x: Int((place.x * 10).rounded()), y: Int((place.y * 10).rounded())))
@@ -322,28 +354,28 @@ struct ScatterChart: Chart {
 
   /// The labels that a drawing of that width gets: names, or numbers where names have no room.
   private func labels(
-    _ points: [(point: Point, place: Place)], width: Double, _ placer: LabelPlacer
-  ) -> (texts: HTML, leaders: HTML, numbered: [String]) {
+    _ points: [Placed], width: Double, _ placer: LabelPlacer
+  ) -> (texts: HTML, leaders: HTML, numbered: [Placed]) {
     let named = points.filter { !$0.point.label.isEmpty }
     guard !named.isEmpty else { return (.empty, .empty, []) }
+    // Which is which says the table.
+    guard named.count <= ScatterChart.denseFrom else { return (.empty, .empty, []) }
     let limit = width < 600 ? 130.0 : 230
     // Where points crowd, labels need the choice most.
-    let order = named.indices.sorted { one, two in
-      func neighbours(_ index: Int) -> Int {
-        named.count { abs($0.place.x - named[index].place.x) < 70 && abs($0.place.y - named[index].place.y) < 24 }
-      }
-      let (first, second) = (neighbours(one), neighbours(two))
-      return first != second ? first > second : one < two
+    let neighbours = named.map { one in
+      named.count { abs($0.place.x - one.place.x) < 70 && abs($0.place.y - one.place.y) < 24 }
+    }
+    let order = named.indices.sorted {
+      neighbours[$0] != neighbours[$1] ? neighbours[$0] > neighbours[$1] : $0 < $1
     }
     func attempt(_ text: (Int) -> String, size: Double, needsAll: Bool) -> (texts: HTML, leaders: HTML)? {
       var placer = placer
       var (texts, leaders) = (HTML.empty, HTML.empty)
       for index in order {
-        let (point, place) = named[index]
         let text = text(index)
         guard
           let spot = placer.place(
-            width: TextMeasure.width(text, size: size), at: place, radius: point.size)
+            width: TextMeasure.width(text, size: size), at: named[index].place, radius: named[index].point.size)
         else {
           if needsAll { return nil }
           continue
@@ -352,34 +384,34 @@ struct ScatterChart: Chart {
           leaders += Mark.line(x1: leader.from.x, y1: leader.from.y, x2: leader.to.x, y2: leader.to.y, class: "leader")
         }
         texts += Mark.text(
-          text, x: spot.box.x, y: spot.box.y + 11, class: size < 12 ? "tick strong halo" : "label halo")
+          text, x: spot.x, y: spot.box.y + 11, class: size < 12 ? "tick strong halo" : "label halo",
+          anchor: spot.anchor)
       }
       return (texts, leaders)
     }
-    // Choosing an order compares all with all.
     if named.count <= 120,
       let (texts, leaders) = attempt(
         { TextMeasure.fitted(named[$0].point.label, width: limit, size: 12.5) }, size: 12.5, needsAll: true)
     {
       return (texts, leaders, [])
     }
-    let numbered = named.count <= 400 ? attempt({ "\($0 + 1)" }, size: 11, needsAll: false) : nil
-    return (numbered?.texts ?? .empty, numbered?.leaders ?? .empty, named.map(\.point.label))
+    let numbered = attempt({ "\(named[$0].number)" }, size: 11, needsAll: false)
+    return (numbered?.texts ?? .empty, numbered?.leaders ?? .empty, named)
   }
 
   /// What the numbers in the plot stand for, in columns below it.
-  private func numberKey(_ names: [String], width: Double, top: Double) -> (body: HTML, bottom: Double, isEmpty: Bool) {
-    guard !names.isEmpty, names.count <= ScatterChart.keyLimit else { return (.empty, top, true) }
-    let widest = min(width - 30, (names.map { TextMeasure.width($0) }.max() ?? 0) + 24)
+  private func numberKey(_ named: [Placed], width: Double, top: Double) -> (body: HTML, bottom: Double, isEmpty: Bool) {
+    guard !named.isEmpty, named.count <= ScatterChart.keyLimit else { return (.empty, top, true) }
+    let widest = min(width - 30, (named.map { TextMeasure.width($0.point.label) }.max() ?? 0) + 24)
     let columns = max(1, Int((width + 20) / (widest + 44)))
-    let rows = (names.count + columns - 1) / columns
+    let rows = (named.count + columns - 1) / columns
     let step = width / Double(columns)
     var body = HTML.empty
-    for (index, name) in names.enumerated() {
+    for (index, one) in named.enumerated() {
       let (column, row) = (index / rows, index % rows)
       let (x, y) = (Double(column) * step, top + 12 + 17 * Double(row))
-      body += Mark.text("\(index + 1)", x: x + 18, y: y, class: "tick strong", anchor: .end)
-      body += Mark.text(TextMeasure.fitted(name, width: step - 34), x: x + 25, y: y, class: "value")
+      body += Mark.text("\(one.number)", x: x + 18, y: y, class: "tick strong", anchor: .end)
+      body += Mark.text(TextMeasure.fitted(one.point.label, width: step - 34), x: x + 25, y: y, class: "value")
     }
     return (body, top + 17 * Double(rows) + 4, false)
   }

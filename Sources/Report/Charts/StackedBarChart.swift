@@ -59,12 +59,12 @@ struct StackedBarChart: Chart {
 
   func layout(width: Double) -> Layout {
     let isNarrow = width < 600
-    let labelWidth = isNarrow ? 0 : min(230, (rows.map { TextMeasure.width($0.label) }.max() ?? 0) + 14)
+    let labelWidth = isNarrow ? 0 : min(230, (rows.map { TextMeasure.width($0.label, size: 12.5) }.max() ?? 0) + 14)
     let noteWidth =
       isNarrow || !showsTotals ? 0 : (rows.map { TextMeasure.width(format.text($0.total)) }.max() ?? 0) + 12
     let greatest = rows.map(\.total).max() ?? 1
     let scale = LinearScale(
-      0...max(greatest, 1e-12), from: labelWidth, to: width - max(noteWidth, isNarrow ? 2 : 20),
+      0...max(greatest, 1e-12), from: labelWidth, to: width - max(noteWidth, isNarrow ? 16 : 20),
       tickCount: isNarrow ? 4 : 8, nice: false)
     let barHeight: Double = isCompact ? (isNarrow ? 14 : 17) : isNarrow ? 22 : 24
     let barTop: Double = isNarrow ? 18 : isCompact ? 3 : 4
@@ -85,11 +85,11 @@ struct StackedBarChart: Chart {
       let total = showsTotals ? format.text(row.total) : ""
       if layout.labelsAbove {
         let room = width - TextMeasure.width(total) - 10
-        body += Mark.text(TextMeasure.fitted(row.label, width: room), x: 0, y: top + 13, class: "label")
+        body += Mark.text(TextMeasure.fitted(row.label, width: room, size: 12.5), x: 0, y: top + 13, class: "label")
         body += Mark.text(total, x: width, y: top + 13, class: "value", anchor: .end)
       } else {
         let middle = top + layout.barTop + layout.barHeight / 2 + 4.5
-        let label = TextMeasure.fitted(row.label, width: scale.start - 12)
+        let label = TextMeasure.fitted(row.label, width: scale.start - 12, size: 12.5)
         body += Mark.text(label, x: scale.start - 12, y: middle, class: "label", anchor: .end)
         body += Mark.text(total, x: scale.position(row.total) + 7, y: middle, class: "value")
       }

@@ -10,7 +10,8 @@ enum CSVTable {
     var text: (Table.Cell) -> String
   }
 
-  static func text(_ table: Table) -> String {
+  /// - Parameter provenance: where the numbers of a figure come from, for a table whose cells don't say it.
+  static func text(_ table: Table, provenance: Provenance? = nil) -> String {
     var headers: [String] = []
     var fields: [(column: Int, text: (Table.Cell) -> String)] = []
     for (index, column) in table.columns.enumerated() {
@@ -18,6 +19,10 @@ enum CSVTable {
         headers.append(field.header)
         fields.append((index, field.text))
       }
+    }
+    if let words = provenance?.words, !headers.contains(where: { $0.hasSuffix("(origin)") }) {
+      headers.append("(origin)")
+      fields.append((0, { _ in words }))
     }
     var out = headers.map(CSVReport.field).joined(separator: ",") + "\r\n"
     for row in table.rows {

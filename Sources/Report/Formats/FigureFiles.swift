@@ -1,5 +1,6 @@
 // Which files does a report's figures become, for papers and slides?
 import Analysis
+import ProfileModel
 
 /// A file that a figure or a table became.
 public struct FigureFile: Hashable, Sendable {
@@ -47,11 +48,13 @@ enum FigureFiles {
       }
       return result
     }
-    func add(_ table: Table, name: String, caption: Prose, origin: String) {
-      files.append(FigureFile(name: name + ".csv", contents: CSVTable.text(table)))
+    func add(_ table: Table, name: String, caption: Prose, origin: String, provenance: Provenance? = nil) {
+      files.append(FigureFile(name: name + ".csv", contents: CSVTable.text(table, provenance: provenance)))
       files.append(
         FigureFile(
-          name: name + ".tex", contents: LaTeXTable.text(table, caption: caption, label: name, origin: origin)))
+          name: name + ".tex",
+          contents: LaTeXTable.text(
+            table, caption: caption, label: name, origin: origin, provenance: provenance)))
     }
     func addTable(_ table: Table, section: ReportDocument.Section, title: Prose) {
       tables += 1
@@ -74,7 +77,8 @@ enum FigureFiles {
                 figure.drawing, title: figure.title.plain, description: description(of: figure))))
           add(
             figure.table, name: name, caption: figure.title,
-            origin: "Kiviat, the numbers of figure \(figures) of the report on \(document.title)")
+            origin: "Kiviat, the numbers of figure \(figures) of the report on \(document.title)",
+            provenance: figure.provenance)
         case .table(let title, let table, _): addTable(table, section: section, title: title)
         case .keyFigures(let figures):
           let rows = figures.map { [Table.Cell($0.label), $0.cell] }

@@ -11,10 +11,14 @@ enum LaTeXTable {
 
   /// - Parameters:
   ///   - origin: what the table is of, for a comment at the beginning.
+  ///   - provenance: where the numbers come from when not each column says it.
   ///   - label: for `\ref`, without special characters.
-  static func text(_ table: Table, caption: Prose, label: String, origin: String) -> String {
+  static func text(_ table: Table, caption: Prose, label: String, origin: String, provenance: Provenance? = nil)
+    -> String
+  {
     let common = table.columns.indices.map { table.commonProvenance(ofColumn: $0) }
     var out = "% \(comment(origin))\n% Needs \\usepackage{booktabs}.\n"
+    if let provenance { out += "% Values: \(comment(provenance.words))\n" }
     for (column, provenance) in zip(table.columns, common) {
       if let provenance { out += "% \(comment("\(column.title): \(provenance.words)"))\n" }
     }

@@ -114,8 +114,8 @@ enum StandaloneSVG {
   /// The rules that a drawing uses, for the colours that it uses.
   static func styleSheet(for body: String) -> String {
     var used: Set<String> = []
-    for match in body.matches(of: #/class='([^']*)'/#) {
-      for name in match.output.1.split(separator: " ") { used.insert(String(name)) }
+    for part in body.components(separatedBy: " class='").dropFirst() {
+      for name in part.prefix(while: { $0 != "'" }).split(separator: " ") { used.insert(String(name)) }
     }
     let colors = Palette.colors.filter { used.contains($0.key.name) }
     var out = ""
@@ -154,7 +154,10 @@ extension FlameGraphChart {
         tip: [node.name, "\(NumberFormat.duration(node.value)) · \(NumberFormat.percent(node.value / max(total, 1)))"])
       guard boxWidth > 26 else { continue }
       let label = TextMeasure.fitted(node.label, width: boxWidth - 8, size: 11)
-      if label.count > 2 { body += Mark.text(label, x: x + 4, y: y + 12.5, class: "on \(node.color.name)") }
+      // Of a few letters nobody guesses the rest.
+      if label == node.label || label.count > 7 {
+        body += Mark.text(label, x: x + 4, y: y + 12.5, class: "on \(node.color.name)")
+      }
     }
     let depth = (boxes.map(\.depth).max() ?? 0) + 1
     return Drawing(width: width, height: Double(depth * Self.rowHeight), body: body)
