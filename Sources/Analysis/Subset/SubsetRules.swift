@@ -198,11 +198,11 @@ public struct SubsetRules: Codable, Sendable, Equatable {
         requirements.append(requirement(.diversity, "\(third.name) by \(characteristic.shortName)", having))
       }
     }
-    let note = unknown.isEmpty ? "" : "; members of which it is not known: " + unknown.joined(separator: ", ")
+    let note = unknown.isEmpty ? "" : "; not known: " + unknown.joined(separator: ", ")
     close(
       .diversity, covered, isApplied: isKnown,
       isKnown
-        ? "thirds by rank among the suite’s members, for \(used.joined(separator: ", ")); every third that an eligible member is in must be there\(note)"
+        ? "small, medium and large by \(used.joined(separator: ", "))\(note)"
         : "parameters, FLOPs and epochs are known of too few members")
   }
 
