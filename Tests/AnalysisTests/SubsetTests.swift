@@ -157,6 +157,10 @@ private enum Made {
     #expect(grouping.clusters == 3)
     #expect(choice.chosen.count == 3 && Set(choice.chosen.map { $0 / 4 }).count == 3)
     #expect(choice.isDefensible)
+    // Clusters that are known already, and a number of one's own.
+    #expect(SubsetChoice(of: set, SubsetOptions(without: [.diversity]), grouping: grouping) == choice)
+    let two = SubsetChoice(of: set, SubsetOptions(without: [.diversity], clusters: 2, bootstraps: 5))
+    #expect(two.grouping.value?.clusters == 2 && two.chosen.count == 2)
   }
 
   @Test func extremesAtTheLeastCost() {

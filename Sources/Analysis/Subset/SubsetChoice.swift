@@ -46,8 +46,13 @@ public struct SubsetChoice: Codable, Sendable, Equatable {
 
   /// Chooses a subset.
   ///
-  /// - Parameter others: suites whose cost the subset's is compared with.
-  public init(of set: MemberSet, _ options: SubsetOptions = SubsetOptions(), against others: [MemberSet] = []) {
+  /// - Parameters:
+  ///   - others: suites whose cost the subset's is compared with.
+  ///   - known: the clusters of these members by these options, where somebody has them already.
+  public init(
+    of set: MemberSet, _ options: SubsetOptions = SubsetOptions(), against others: [MemberSet] = [],
+    grouping known: Grouping? = nil
+  ) {
     suite = set.name
     title = set.title
     source = set.source
@@ -56,8 +61,11 @@ public struct SubsetChoice: Codable, Sendable, Equatable {
     self.options = options
     remarks = set.remarks
     let space = SubsetSpace.of(set, options.features)
-    grouping = space.map {
-      Grouping($0.features, bootstraps: options.bootstraps, seed: options.seed)
+    grouping = space.map { space in
+      if let known, known.labels.count == set.members.count { return known }
+      return Grouping(
+        space.features, linkage: options.linkage, clusters: options.clusters, bootstraps: options.bootstraps,
+        seed: options.seed)
     }
     rules = SubsetRules(set, options, grouping: grouping)
     let costs = set.costs(set.costBasis)
