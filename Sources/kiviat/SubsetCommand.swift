@@ -31,9 +31,6 @@ struct SubsetCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Coefficients of variation from here on are too large.", valueName: "share"))
   var limitVariation = 0.02
 
-  @Option(help: "By what benchmarks are compared: patterns, categories, both or model (parameters, FLOPs, epochs).")
-  var features: FeatureSelection = .both
-
   @Option(
     help: ArgumentHelp(
       "As many benchmarks as this, those with the least error, in place of the fewest.", valueName: "number"))
@@ -42,14 +39,14 @@ struct SubsetCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Another suite, whose cost is compared.", valueName: "suite"))
   var against: [String] = []
 
-  @Option(help: "Decides whatever is random.")
-  var seed: UInt64 = 1
-
   @Option(name: .shortAndLong, help: "Where to write: a file, or - for stdout.")
   var output = "-"
 
   @Option(help: "html, markdown, json, csv or text. Default: by the output’s name, else text.")
   var format: ReportFormat?
+
+  @OptionGroup(title: "How benchmarks are compared")
+  var similarity: SimilarityOptions
 
   func validate() throws {
     if suites.isEmpty { throw ValidationError("name a suite: kiviat subset published:aibench") }
@@ -84,7 +81,8 @@ struct SubsetCommand: ParsableCommand {
     let file = try OutputFile(output)
     let color = file.path == nil && isatty(STDOUT_FILENO) == 1 && Terminal.isColorWanted
     let options = SubsetOptions(
-      preset, without: try switchedOff(), variationLimit: limitVariation, features: features, size: size, seed: seed)
+      preset, without: try switchedOff(), variationLimit: limitVariation, features: similarity.features ?? .both,
+      linkage: similarity.linkage, clusters: similarity.clusters, size: size, seed: similarity.seed)
     let others = try against.map(MemberSetArgument.memberSet)
     let sets = try suites.map(MemberSetArgument.memberSet)
     let texts = try sets.map {

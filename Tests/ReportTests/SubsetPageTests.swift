@@ -47,6 +47,7 @@ struct SubsetPageTests {
       #expect(text == (try Report.render(choice, as: format, version: "1")))
     }
     let page = try Report.render(choice, as: .html, version: "1")
+    #expect(Markup.problem(in: page) == nil)
     for words in ["The rules", "least error at each cost", "What each benchmark costs", "without m0, a lower bound"] {
       #expect(page.contains(words), "\(words)")
     }
@@ -77,6 +78,7 @@ struct SubsetPageTests {
   @Test func namesStayText() throws {
     let choice = Self.choice(HostileTests.names)
     let page = try Report.render(choice, as: .html, version: "1")
+    #expect(Markup.problem(in: page) == nil)
     #expect(!page.contains("<script>alert") && !page.contains("<img src=x") && !page.contains("<svg onload"))
     #expect(!page.contains("\u{202E}") && !page.contains("\u{1B}"))
     for format in [ReportFormat.text, .markdown, .csv] {

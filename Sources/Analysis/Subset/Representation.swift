@@ -4,8 +4,8 @@ import Foundation
 /// The definition of the error by which subsets are judged.
 ///
 /// Each member that is left out is predicted to be like its representative: the member of the subset that is nearest to it
-/// in the scaled features. Metrics are in units of their spread over the suite (population standard deviation), so an
-/// error of 1 is as far off as the suite's members usually are from their mean.
+/// in the space of the features. Metrics are as they were measured, none drawn in or transformed, in units of their spread
+/// over the suite (population standard deviation), so an error of 1 is as far off as members usually are from their mean.
 ///
 /// - member error: |member − representative|, mean over the metrics and over the members that are left out; 0 when none is.
 /// - mean error: |Σ w · representative − mean of the suite|, mean over the metrics; w is the share of the members that a
@@ -29,8 +29,8 @@ struct Representation {
     var mean: Double
   }
 
-  init(_ table: FeatureTable.Scaled) {
-    self.init(distances: table.matrix.distances, values: Self.standardized(table.matrix))
+  init(_ space: SubsetSpace) {
+    self.init(distances: space.features.matrix.distances, values: space.metrics.matrix)
   }
 
   /// Near and far by these distances, judged by these values in spreads.
@@ -53,18 +53,6 @@ struct Representation {
         return x != y ? x < y : a < b
       }.map { Int32($0) }
     }
-  }
-
-  /// Columns as (x − mean) ÷ population standard deviation; a column without spread is 0.
-  static func standardized(_ matrix: Matrix) -> Matrix {
-    var result = matrix
-    for column in 0..<matrix.columns {
-      let values = matrix.column(column)
-      let mean = Statistics.mean(values)
-      let spread = (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(1, values.count))).squareRoot()
-      for row in 0..<matrix.rows { result[row, column] = spread > 0 ? (matrix[row, column] - mean) / spread : 0 }
-    }
-    return result
   }
 
   /// The member of the subset that stands for a member: itself when it is in it. The subset must not be empty.

@@ -46,8 +46,13 @@ public struct SubsetChoice: Codable, Sendable, Equatable {
 
   /// Chooses a subset.
   ///
-  /// - Parameter others: suites whose cost the subset's is compared with.
-  public init(of set: MemberSet, _ options: SubsetOptions = SubsetOptions(), against others: [MemberSet] = []) {
+  /// - Parameters:
+  ///   - others: suites whose cost the subset's is compared with.
+  ///   - known: the clusters of these members by these options, where somebody has them already.
+  public init(
+    of set: MemberSet, _ options: SubsetOptions = SubsetOptions(), against others: [MemberSet] = [],
+    grouping known: Grouping? = nil
+  ) {
     suite = set.name
     title = set.title
     source = set.source
@@ -55,10 +60,12 @@ public struct SubsetChoice: Codable, Sendable, Equatable {
     machines = set.machines
     self.options = options
     remarks = set.remarks
-    let table = set.features(options.features)
-    let space = Self.space(set, table, options)
-    grouping = space.map {
-      Grouping($0, bootstraps: options.bootstraps, seed: options.seed)
+    let space = SubsetSpace.of(set, options.features)
+    grouping = space.map { space in
+      if let known, known.labels.count == set.members.count { return known }
+      return Grouping(
+        space.features, linkage: options.linkage, clusters: options.clusters, bootstraps: options.bootstraps,
+        seed: options.seed)
     }
     rules = SubsetRules(set, options, grouping: grouping)
     let costs = set.costs(set.costBasis)
@@ -75,31 +82,8 @@ public struct SubsetChoice: Codable, Sendable, Equatable {
     caveats = findCaveats(set)
   }
 
-  /// The members' place in the space of the features, or why they have none.
-  private static func space(
-    _ set: MemberSet, _ table: FeatureTable.Scaled, _ options: SubsetOptions
-  ) -> Measured<FeatureTable.Scaled> {
-    guard set.members.count > 2 else {
-      return .unavailable(Unavailable("with fewer than three members there is nothing to compare"))
-    }
-    guard set.members.count <= Representation.memberLimit else {
-      return .unavailable(Unavailable("more than \(Representation.memberLimit) members can’t be compared"))
-    }
-    guard !table.features.isEmpty else {
-      let why =
-        table.remarks.isEmpty
-        ? "the members have no \(options.features.noun)"
-        : "of the members’ \(options.features.noun) none can be used: "
-          + table.remarks.prefix(3).map { "\($0.feature) (\($0.reason))" }.joined(separator: ", ")
-      return .unavailable(
-        Unavailable(
-          why, remedy: options.features == .model ? nil : "--features model compares parameters, FLOPs and epochs"))
-    }
-    return Measured(table, .derived, detail: "\(table.features.count) features, \(table.scaling.rawValue) scaling")
-  }
-
   private static func choose(
-    _ rules: SubsetRules, _ options: SubsetOptions, costs: [Double?], space: FeatureTable.Scaled?
+    _ rules: SubsetRules, _ options: SubsetOptions, costs: [Double?], space: SubsetSpace?
   ) -> (chosen: [Int], method: String) {
     let eligible = rules.eligible
     guard !eligible.isEmpty else { return ([], "no member passes the rules") }
@@ -173,13 +157,11 @@ public struct SubsetChoice: Codable, Sendable, Equatable {
     } else if chosen.count == set.members.count {
       found.append("The rules need every member: there is no subset.")
     }
-    if let clusters = grouping.value, let chance = evidence.value?.chance, clusters.clusters > 1 || options.size != nil,
-      chance.shareWorse <= 0.5
-    {
+    if let clusters = grouping.value, let chance = evidence.value?.chance, chance.shareWorse <= 0.5 {
       let stability = clusters.candidates.first { $0.clusters == clusters.clusters }?.stability ?? 0
       if stability < Self.leastStability || clusters.clusters == 1 {
         found.append(
-          "It stands for the suite no better than a random subset of its size (\(SubsetRules.percent(chance.shareWorse)) of them are worse), and the clusters are not stable (adjusted Rand index \(SubsetRules.rounded(stability, 2)))."
+          "It stands for the suite no better than a random subset of its size (\(SubsetRules.percent(chance.shareWorse)) of them are worse), and \(clusters.clusters == 1 ? "there are no clusters" : "the clusters are not stable (adjusted Rand index \(SubsetRules.rounded(stability, 2)))")."
         )
       }
     }
@@ -225,7 +207,9 @@ public struct SubsetChoice: Codable, Sendable, Equatable {
         "The clusters are not stable: adjusted Rand index \(SubsetRules.rounded(stability, 2)) over bootstrap samples, below \(Self.leastStability)."
       )
     }
-    if let chance = evidence.value?.chance, chance.shareWorse <= 0.5 {
+    if let chance = evidence.value?.chance, chance.shareWorse <= 0.5,
+      !objections.contains(where: { $0.contains("no better than a random subset") })
+    {
       found.append(
         "It stands for the suite no better than a random subset of its size: \(SubsetRules.percent(chance.shareWorse)) of them are worse."
       )

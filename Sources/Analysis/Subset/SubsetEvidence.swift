@@ -83,14 +83,13 @@ public struct SubsetEvidence: Codable, Sendable, Equatable {
 
   /// The definition of the errors, for readers.
   public static let definition =
-    "Each member that is left out is taken to be like its representative, the member of the subset that is nearest to it in the scaled features. Errors are in spreads: the population standard deviation of a metric over the suite’s members. The member error is the mean over metrics and left-out members; the mean error is that of the suite’s means, predicted from the representatives, each weighted by how many members it stands for."
+    "Each member that is left out is taken to be like its representative, the member of the subset that is nearest to it in the space of the features. Errors are in spreads: the population standard deviation of a metric over the suite’s members; metrics are taken as they were measured, without drawing extremes in. The member error is the mean over metrics and left-out members; the mean error is that of the suite’s means, predicted from the representatives, each weighted by how many members it stands for."
 
   /// Judges a subset and searches for others.
   ///
   /// - Parameter chosen: indices of its members.
-  init(_ set: MemberSet, _ table: FeatureTable.Scaled, chosen: [Int], costs: [Measured<Double>], options: SubsetOptions)
-  {
-    let representation = Representation(table)
+  init(_ set: MemberSet, _ space: SubsetSpace, chosen: [Int], costs: [Measured<Double>], options: SubsetOptions) {
+    let representation = Representation(space)
     let search = SubsetSearch(representation: representation, costs: costs.map(\.value))
     let ids = set.members.map(\.id)
     func point(_ mask: UInt64, _ cost: Double) -> Point {
@@ -100,8 +99,9 @@ public struct SubsetEvidence: Codable, Sendable, Equatable {
         meanError: errors.mean)
     }
     selection = options.features
-    metrics = table.features
-    remarks = table.remarks
+    metrics = space.metrics.features
+    remarks = space.features.remarks
+    for remark in space.metrics.remarks where !remarks.contains(remark) { remarks.append(remark) }
     isExhaustive = search.isExhaustive
     let found = search.run()
     best = found.best.map { point($0.mask, $0.cost) }
@@ -172,11 +172,17 @@ public struct SubsetEvidence: Codable, Sendable, Equatable {
     }
     let (first, second) = (set.half(0), set.half(1))
     // Both halves on the same metrics, in the same units: those of the half that chooses.
-    let (a, b) = (first.featureTable(selection), second.featureTable(selection))
-    let scaled = first.features(selection)
-    let chooser = Representation(scaled)
-    var judged = Matrix(rows: set.members.count, columns: scaled.features.count)
-    for (column, name) in scaled.features.enumerated() {
+    let categories = set.categoriesThatCount
+    let (a, b) = (
+      first.metricTable(selection, categories: categories), second.metricTable(selection, categories: categories)
+    )
+    let space = SubsetSpace(features: first.features(selection), metrics: a.scaled(.standard))
+    guard !space.features.features.isEmpty, !space.metrics.features.isEmpty else {
+      return .unavailable(Unavailable("the single runs have no \(selection.noun)"))
+    }
+    let chooser = Representation(space)
+    var judged = Matrix(rows: set.members.count, columns: space.metrics.features.count)
+    for (column, name) in space.metrics.features.enumerated() {
       guard let own = a.features.first(where: { $0.name == name }),
         let other = b.features.first(where: { $0.name == name }),
         let units = Self.units(own.values)

@@ -52,6 +52,10 @@ public struct SubsetOptions: Codable, Sendable, Equatable {
   public var variationLimit: Double
   /// By what members are compared.
   public var features: FeatureSelection
+  /// How the tree of members is made that clusters are cut from.
+  public var linkage: Dendrogram.Linkage
+  /// How many clusters; `nil` for what silhouette and gap statistic say.
+  public var clusters: Int?
   /// The number of members, when it is not the smallest one that the rules give.
   public var size: Int?
   /// Decides whatever is random.
@@ -64,12 +68,15 @@ public struct SubsetOptions: Codable, Sendable, Equatable {
   /// - Parameter without: rules of the preset that are switched off.
   public init(
     _ preset: SubsetPreset = .rpr, without: [SubsetRule] = [], variationLimit: Double = 0.02,
-    features: FeatureSelection = .both, size: Int? = nil, seed: UInt64 = 1, bootstraps: Int = 200
+    features: FeatureSelection = .both, linkage: Dendrogram.Linkage = .ward, clusters: Int? = nil, size: Int? = nil,
+    seed: UInt64 = 1, bootstraps: Int = 200
   ) {
     self.preset = preset
     rules = preset.rules.filter { !without.contains($0) }
     self.variationLimit = variationLimit
     self.features = features
+    self.linkage = linkage
+    self.clusters = clusters
     self.size = size
     self.seed = seed
     self.bootstraps = bootstraps

@@ -180,6 +180,7 @@ public struct SubsetRules: Codable, Sendable, Equatable {
     var covered = members.map { _ in [String]() }
     var unknown: [String] = []
     var isKnown = false
+    var used: [String] = []
     for characteristic in set.diversityCharacteristics {
       let thirds = Third.ofEach(set.members.map { characteristic.value(of: $0).value })
       let missing = thirds.count { $0 == nil }
@@ -187,6 +188,7 @@ public struct SubsetRules: Codable, Sendable, Equatable {
         unknown.append("\(characteristic.shortName) of \(missing), too many to rank the others")
         continue
       }
+      used.append(characteristic.rawValue)
       if missing > 0 { unknown.append("\(characteristic.shortName) of \(missing)") }
       for third in Third.allCases {
         let having = thirds.indices.filter { thirds[$0] == third }
@@ -196,11 +198,11 @@ public struct SubsetRules: Codable, Sendable, Equatable {
         requirements.append(requirement(.diversity, "\(third.name) by \(characteristic.shortName)", having))
       }
     }
-    let note = unknown.isEmpty ? "" : "; members of which it is not known: " + unknown.joined(separator: ", ")
+    let note = unknown.isEmpty ? "" : "; not known: " + unknown.joined(separator: ", ")
     close(
       .diversity, covered, isApplied: isKnown,
       isKnown
-        ? "thirds by rank among the suite’s members, for \(set.diversityCharacteristics.map(\.rawValue).joined(separator: ", ")); every third that an eligible member is in must be there\(note)"
+        ? "small, medium and large by \(used.joined(separator: ", "))\(note)"
         : "parameters, FLOPs and epochs are known of too few members")
   }
 
@@ -210,6 +212,7 @@ public struct SubsetRules: Codable, Sendable, Equatable {
   private mutating func extremes(_ set: MemberSet) {
     var covered = members.map { _ in [String]() }
     var isKnown = false
+    var used: [String] = []
     for characteristic in set.diversityCharacteristics {
       let values = set.members.map { characteristic.value(of: $0).value.flatMap { $0.isFinite ? $0 : nil } }
       guard let least = values.compactMap({ $0 }).min(), let greatest = values.compactMap({ $0 }).max() else {
@@ -217,6 +220,7 @@ public struct SubsetRules: Codable, Sendable, Equatable {
       }
       guard Self.isEnough(values.count { $0 != nil }, of: values.count) else { continue }
       isKnown = true
+      used.append(characteristic.rawValue)
       for (name, extreme) in [("least", least), ("greatest", greatest)] {
         let having = values.indices.filter { values[$0] == extreme }
         for index in having { covered[index].append("\(characteristic.shortName) \(name)") }
@@ -226,7 +230,7 @@ public struct SubsetRules: Codable, Sendable, Equatable {
     close(
       .extremes, covered, isApplied: isKnown,
       isKnown
-        ? "the least and the greatest member by \(set.diversityCharacteristics.map(\.rawValue).joined(separator: ", "))"
+        ? "the least and the greatest member by \(used.joined(separator: ", "))"
         : "parameters, FLOPs and epochs are known of too few members")
   }
 

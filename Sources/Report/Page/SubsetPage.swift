@@ -21,21 +21,28 @@ enum SubsetPage {
     return ReportDocument(
       kicker: choice.isPublished ? "Subset of a suite · published numbers" : "Subset of a suite", title: choice.title,
       facts: facts, summary: words.summary, overview: words.concentration.map { Prose($0) },
-      sections: sections(choice), colophon: "Kiviat \(version) · this page is complete in itself and loads nothing")
+      sections: sections(choice, withSummary: false),
+      colophon: "Kiviat \(version) · this page is complete in itself and loads nothing")
   }
 
   /// The sections. Their ids begin with `subset`.
-  static func sections(_ choice: SubsetChoice) -> [ReportDocument.Section] {
+  ///
+  /// - Parameter withSummary: whether the first begins with what a document of its own has above all sections.
+  static func sections(_ choice: SubsetChoice, withSummary: Bool = true) -> [ReportDocument.Section] {
     let words = SubsetWords(choice: choice)
     return [
-      verdict(choice, words), rules(choice), cost(choice, words), evidence(choice, words), remarks(choice),
+      verdict(choice, words, withSummary: withSummary), rules(choice), cost(choice, words), evidence(choice, words),
+      remarks(choice),
     ].compactMap { $0 }
   }
 
   // MARK: The subset
 
-  private static func verdict(_ choice: SubsetChoice, _ words: SubsetWords) -> ReportDocument.Section {
-    var blocks: [ReportDocument.Block] = [.paragraph(Prose(words.summary.joined(separator: " ")))]
+  private static func verdict(
+    _ choice: SubsetChoice, _ words: SubsetWords, withSummary: Bool
+  ) -> ReportDocument.Section {
+    var blocks: [ReportDocument.Block] =
+      withSummary ? [.paragraph(Prose(words.summary.joined(separator: " ")))] : []
     blocks += choice.objections.map { .note(Note(.warning, $0)) }
     if !choice.chosen.isEmpty {
       blocks.append(.keyFigures(keyFigures(choice, words)))
@@ -71,16 +78,18 @@ enum SubsetPage {
   private static func chosen(_ choice: SubsetChoice, _ words: SubsetWords) -> Table {
     let predictions = choice.evidence.value?.predictions ?? []
     var columns: [Table.Column] = [.name("Benchmark"), .name("Title"), .name("What it brings"), Table.Column("Cost")]
-    columns += [Table.Column("Of the subset’s"), .name("Stands for")]
+    columns.append(Table.Column("Of the subset’s"))
+    if !predictions.isEmpty { columns.append(.name("Stands for")) }
     let rows = choice.chosen.map { index -> [Table.Cell] in
       let member = choice.rules.members[index]
       let brings = member.verdicts.filter { $0.outcome == .covers }.map(\.reason).joined(separator: "; ")
       let value = choice.cost.members[index].value
-      return [
+      let row: [Table.Cell] = [
         .code(member.id), Table.Cell(member.title), Table.Cell(brings), costCell(choice.cost.members[index], words),
         value.map { .share(choice.cost.subset.value > 0 ? $0 / choice.cost.subset.value : 0) } ?? .empty,
-        Table.Cell(predictions.filter { $0.representative == member.id }.map(\.member).joined(separator: ", ")),
       ]
+      let standsFor = predictions.filter { $0.representative == member.id }.map(\.member)
+      return row + (predictions.isEmpty ? [] : [Table.Cell(standsFor.joined(separator: ", "))])
     }
     return Table(columns: columns, rows: rows, note: Prose("Chosen: \(choice.method)."))
   }
@@ -98,15 +107,20 @@ enum SubsetPage {
   // MARK: Rules
 
   private static func rules(_ choice: SubsetChoice) -> ReportDocument.Section {
+    var notes: [String] = []
+    if choice.rules.applied.contains(where: { $0.rule == .diversity && $0.isApplied }) {
+      notes.append(
+        "Small, medium and large are thirds by rank among the suite’s members; the subset has every third that an eligible member is in."
+      )
+    }
+    let off = choice.options.preset.rules.filter { !choice.options.rules.contains($0) }
+    if !off.isEmpty { notes.append("Switched off: \(off.map(\.rawValue).joined(separator: ", ")).") }
     let applied = Table(
       columns: [.name("Rule"), .name("Applied"), .name("What it comes to in this suite")],
       rows: choice.rules.applied.map {
         [Table.Cell($0.rule.rawValue), $0.isApplied ? "yes" : "no", Table.Cell($0.explanation)]
       },
-      note: choice.options.preset.rules.count > choice.options.rules.count
-        ? Prose(
-          "Switched off: \(choice.options.preset.rules.filter { !choice.options.rules.contains($0) }.map(\.rawValue).joined(separator: ", "))."
-        ) : nil)
+      note: notes.isEmpty ? nil : Prose(notes.joined(separator: " ")))
     let names = choice.rules.applied.filter(\.isApplied).map(\.rule)
     var columns: [Table.Column] = [.name("Benchmark"), .name("Title"), .name("Verdict")]
     columns += names.map { .name($0.rawValue) }
@@ -233,7 +247,7 @@ enum SubsetPage {
             }), isFolded: true))
     }
     blocks += evidence.remarks.map {
-      .note(Note(.info, "\($0.feature) is \($0.isLeftOut ? "left out" : "filled in"): \($0.reason)."))
+      .note(Note(.info, "\($0.feature)\($0.isLeftOut ? " is left out" : ""): \($0.reason)."))
     }
     return .init(id: "subset-evidence", title: title, shortTitle: short, blocks: blocks)
   }
