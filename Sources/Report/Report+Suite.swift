@@ -33,7 +33,8 @@ extension Report {
     _ comparison: SuiteComparison, as format: ReportFormat, version: String
   ) throws -> String {
     switch format {
-    case .html: HTMLRenderer(documents: [SuiteComparisonPage(comparison: comparison, version: version).document()]).page()
+    case .html:
+      HTMLRenderer(documents: [SuiteComparisonPage(comparison: comparison, version: version).document()]).page()
     case .markdown: MarkdownRenderer().text(SuiteComparisonPage(comparison: comparison, version: version).document())
     case .json: try SuiteJSON.text("kiviat-suite-comparison", comparison)
     case .csv: SuiteCSV(set: comparison.first).text() + SuiteCSV(set: comparison.second).text(withHeader: false)

@@ -71,7 +71,8 @@ struct CompareCommand: ParsableCommand {
     case (.suite(let a), .suite(let b)): try compareSuites(a, b)
     case (.suite(let name), .runs), (.runs, .suite(let name)):
       throw Failure(
-        message: "\(name) is a suite and the other side is not: name two suites, or the profile of one benchmark, such as \(name)/ID.kiviat",
+        message:
+          "\(name) is a suite and the other side is not: name two suites, or the profile of one benchmark, such as \(name)/ID.kiviat",
         status: 64)
     }
   }
@@ -109,7 +110,6 @@ struct CompareCommand: ParsableCommand {
       seed: similarity.seed)
     try file.write(Report.render(comparison, as: chosenFormat, version: kiviatVersion))
     if let written = file.path {
-      for remark in comparison.remarks { Terminal.warning(remark) }
       Terminal.info("wrote \(written)")
     }
     if let folder { Terminal.info(try folder.write(Report.figures(of: comparison, version: kiviatVersion))) }

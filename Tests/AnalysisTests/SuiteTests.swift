@@ -27,7 +27,8 @@ private func trained(
     data.quantities = [
       quantity("training.reached", 1, "1"), quantity("training.epochs", epochs, "1"),
       quantity("training.quality", 0.9, "1"), quantity("model.parameters", 1000, "1"),
-      quantity("model.forward_flops_per_sample", flops, "FLOP"), quantity("cpu.user", 3000), quantity("cpu.system", 1000),
+      quantity("model.forward_flops_per_sample", flops, "FLOP"), quantity("cpu.user", 3000),
+      quantity("cpu.system", 1000),
     ]
     data.steps = [TrainingStep(step: 0, epoch: 0, timeNanoseconds: 10, durationNanoseconds: 10, samples: 1, loss: 1)]
     data.epochs = [
@@ -127,7 +128,8 @@ struct SuiteTests {
           (0..<3).map { run in
             trained(
               "B\(index)", epochs: Double(3 + (identical ? 0 : index) + run % 2), seconds: Double(index + 1),
-              convolution: part, gemm: 1000 - part, started: Int64(index * 10 + run + 1), flops: 1e6 * Double(index + 1))
+              convolution: part, gemm: 1000 - part, started: Int64(index * 10 + run + 1), flops: 1e6 * Double(index + 1)
+            )
           })
       })
   }
@@ -219,7 +221,9 @@ struct SuiteTests {
 
   @Test func hullOfASquare() {
     func point(_ x: Double, _ y: Double) -> ConvexHull.Point { .init(x: x, y: y) }
-    let square = ConvexHull([point(0, 0), point(2, 0), point(2, 2), point(0, 2), point(1, 1), point(1, 0), point(.nan, 9)])
+    let square = ConvexHull([
+      point(0, 0), point(2, 0), point(2, 2), point(0, 2), point(1, 1), point(1, 0), point(.nan, 9),
+    ])
     #expect(square.corners.count == 4)
     #expect(square.area == 4)
     #expect(square.contains(point(1, 1)) && square.contains(point(2, 1)) && !square.contains(point(2.01, 1)))

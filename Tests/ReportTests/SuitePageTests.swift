@@ -36,7 +36,8 @@ struct SuitePageTests {
       members.append(SuiteMember(id: "none", title: "Never run", evidence: []))
     }
     return MemberSet(
-      name: name, title: "A suite called \(name)", source: "a test", members: members, machines: ["CPU one", "CPU two"],
+      name: name, title: "A suite called \(name)", source: "a test", members: members,
+      machines: ["CPU one", "CPU two"],
       remarks: ["the profiles are from 2 machines"])
   }
 
@@ -47,7 +48,8 @@ struct SuitePageTests {
     let document = SuitePage(suite: Self.suite, version: "0").document()
     #expect(
       document.sections.map(\.id) == [
-        "words", "members", "model", "patterns", "similarity", "kernels", "breakdown", "hotspots", "stalls", "variation",
+        "words", "members", "model", "patterns", "similarity", "kernels", "breakdown", "hotspots", "stalls",
+        "variation",
         "cost", "functions", "roofline", "not-measured", "provenance",
       ])
     #expect(!document.summary.isEmpty)

@@ -157,6 +157,14 @@ public struct SubsetChoice: Codable, Sendable, Equatable {
     } else if chosen.count == set.members.count {
       found.append("The rules need every member: there is no subset.")
     }
+    if let clusters = grouping.value, options.rules.contains(.clusters), !chosen.isEmpty, clusters.clusters > 1 {
+      let covered = Set(chosen.map { clusters.labels[$0] }).count
+      if 2 * covered <= clusters.clusters {
+        found.append(
+          "It is in \(covered) of \(clusters.clusters) clusters: no member of the others passes the rules, so it stands for a part of the suite only."
+        )
+      }
+    }
     if let clusters = grouping.value, let chance = evidence.value?.chance, chance.shareWorse <= 0.5 {
       let stability = clusters.candidates.first { $0.clusters == clusters.clusters }?.stability ?? 0
       if stability < Self.leastStability || clusters.clusters == 1 {

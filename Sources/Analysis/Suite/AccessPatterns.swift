@@ -21,7 +21,8 @@ public enum AccessPattern: String, Codable, Sendable, CaseIterable {
     switch self {
     case .threadOccupancy: "CPU time ÷ (wall time × hardware threads)"
     case .computeEfficiency: "FLOPs of the kernels ÷ kernel time ÷ measured peak FLOP/s"
-    case .bandwidthUse: "bytes of the kernels’ operands ÷ kernel time ÷ measured DRAM bandwidth; above 1 where caches serve"
+    case .bandwidthUse:
+      "bytes of the kernels’ operands ÷ kernel time ÷ measured DRAM bandwidth; above 1 where caches serve"
     case .kernelShare: "self time of the main thread’s kernels ÷ wall time"
     case .userShare: "user CPU time ÷ (user + system) CPU time"
     }

@@ -33,7 +33,9 @@ public struct RunEvidence: Codable, Sendable, Equatable {
 
 extension RunEvidence {
   /// Settings that decide what is measured. A seed is none: repeats differ in it by design.
-  static let conditions = ["benchmark", "mode", "scale", "steps", "epochs", "batch_size", "batch", "threads", "data", "device"]
+  static let conditions = [
+    "benchmark", "mode", "scale", "steps", "epochs", "batch_size", "batch", "threads", "data", "device",
+  ]
 
   /// The evidence of a profile's repetitions, in order. `name` is the profile's, for people.
   public static func of(_ profile: Profile, name: String) -> [RunEvidence] {
@@ -66,7 +68,8 @@ extension RunEvidence {
     }
     let none = Unavailable("the run kept no log of steps or queries")
     self.run = MemberRun(
-      name: name, startedAtUnixNanoseconds: data.repetition.startedAtUnixNanoseconds, seed: settings["seed"], ending: identity.ending,
+      name: name, startedAtUnixNanoseconds: data.repetition.startedAtUnixNanoseconds, seed: settings["seed"],
+      ending: identity.ending,
       isCounted: data.repetition.state == .finished && data.repetition.exitStatus == 0 && data.repetition.signal == nil
         && training?.divergence == nil,
       wallSeconds: Double(run.wall) / 1e9,

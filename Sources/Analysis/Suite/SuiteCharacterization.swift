@@ -98,7 +98,8 @@ public struct SuiteCost: Codable, Sendable, Equatable {
     seconds =
       times.isEmpty
       ? .unavailable(
-        set.members.lazy.compactMap(\.secondsToQuality.unavailable).first ?? Unavailable("no member has a time to quality"))
+        set.members.lazy.compactMap(\.secondsToQuality.unavailable).first
+          ?? Unavailable("no member has a time to quality"))
       : Measured(total, .derived, detail: "sum over \(times.count) of \(set.members.count) members")
     let repeated = times.compactMap { member, time in member.variation.value.map { time * Double($0.count) } }
     secondsOfAllRuns =

@@ -50,8 +50,8 @@ public struct SuiteComparison: Codable, Sendable, Equatable {
     public var hull: Double?
     /// Mean distance of the other suite's members to the nearest of its own, in units of the union's median distance.
     public var distanceFromOther: Double
-    /// The other suite's members that lie outside it: farther from its nearest member than any of its own members are from
-    /// theirs.
+    /// The other suite's members that lie outside it: beyond its convex hull in that plane, and farther from its nearest member
+    /// than half of its own members are from theirs.
     public var outside: [Outside]
   }
   /// A member outside the other suite.
@@ -167,9 +167,13 @@ public struct SuiteComparison: Codable, Sendable, Equatable {
     }
     for pattern in AccessPattern.allCases {
       let sides = [first, second].map { set in
-        side(set.members.map { member in
-          (member.id, member.patterns.first { $0.name == pattern.rawValue }?.value ?? .unavailable(Unavailable("not measured")))
-        })
+        side(
+          set.members.map { member in
+            (
+              member.id,
+              member.patterns.first { $0.name == pattern.rawValue }?.value ?? .unavailable(Unavailable("not measured"))
+            )
+          })
       }
       guard sides.contains(where: { $0.value != nil }) else { continue }
       result.append(range(pattern.rawValue, "share", isLogarithmic: false, sides[0], sides[1]))
@@ -278,15 +282,18 @@ extension SuiteComparison.Joint {
         among.filter { $0 != member }.map { ($0, distances[member, $0]) }
           .min { ($0.1, $0.0) < ($1.1, $1.0) }
       }
-      let reach = own.compactMap { nearest($0, among: own)?.distance }.max() ?? 0
+      let hull = ConvexHull(own.map { points[$0] })
+      let apart = own.compactMap { nearest($0, among: own)?.distance }
+      let reach = apart.isEmpty ? 0 : Statistics.median(apart)
       let others = other.compactMap { member in nearest(member, among: own).map { (member, $0.member, $0.distance) } }
       return SuiteComparison.Coverage(
         members: own.count, range: Statistics.mean(shares),
-        hull: whole > 0 ? ConvexHull(own.map { points[$0] }).area / whole : nil,
+        hull: whole > 0 ? hull.area / whole : nil,
         distanceFromOther: Statistics.mean(others.map { $0.2 / unit }),
-        outside: others.filter { $0.2 > reach }.sorted { ($1.2, $0.0) < ($0.2, $1.0) }.map {
-          SuiteComparison.Outside(id: ids[$0.0], nearest: ids[$0.1], distance: $0.2 / unit)
-        })
+        outside: others.filter { $0.2 > reach && !hull.contains(points[$0.0]) }.sorted { ($1.2, $0.0) < ($0.2, $1.0) }
+          .map {
+            SuiteComparison.Outside(id: ids[$0.0], nearest: ids[$0.1], distance: $0.2 / unit)
+          })
     }
     self.first = coverage(ones, twos)
     self.second = coverage(twos, ones)

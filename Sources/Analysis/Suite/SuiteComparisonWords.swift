@@ -14,14 +14,16 @@ enum SuiteComparisonWords {
     }
     guard !ratios.isEmpty else { return nil }
     let parts = ratios.map { "\(Words.significant($0.1))× in \($0.0)" }
-    return "The greatest members of \(comparison.first.name) stand to those of \(comparison.second.name) as \(Words.list(parts))."
+    return
+      "The greatest members of \(comparison.first.name) stand to those of \(comparison.second.name) as \(Words.list(parts))."
   }
 
   private static func coverage(_ comparison: SuiteComparison) -> String? {
     guard let joint = comparison.joint.value else { return nil }
     func part(_ name: String, _ coverage: SuiteComparison.Coverage) -> String {
       let hull = coverage.hull.map { " and \(Words.percent($0)) of its area in the plane of the two main components" }
-      return "\(name) covers \(Words.percent(coverage.range)) of the range of both together (mean over \(joint.features.features.count) features)\(hull ?? "")"
+      return
+        "\(name) covers \(Words.percent(coverage.range)) of the range of both together (mean over \(joint.features.features.count) features)\(hull ?? "")"
     }
     return part(comparison.first.name, joint.first) + "; " + part(comparison.second.name, joint.second) + "."
   }
@@ -40,7 +42,8 @@ enum SuiteComparisonWords {
   private static func hotspots(_ comparison: SuiteComparison) -> String? {
     guard let hotspots = comparison.hotspots.value else { return nil }
     let (one, two) = (hotspots.first.hot.count, hotspots.second.hot.count)
-    return "\(comparison.first.name) has \(one) functions that take more than 10 % of some member's time, \(comparison.second.name) \(two); \(hotspots.inBoth) are hot in both, \(hotspots.onlyFirst.count) in \(comparison.first.name) alone, \(hotspots.onlySecond.count) in \(comparison.second.name) alone."
+    return
+      "\(comparison.first.name) has \(one) functions that take more than 10 % of some member's time, \(comparison.second.name) \(two); \(hotspots.inBoth) are hot in both, \(hotspots.onlyFirst.count) in \(comparison.first.name) alone, \(hotspots.onlySecond.count) in \(comparison.second.name) alone."
   }
 
   private static func cost(_ comparison: SuiteComparison) -> String? {
@@ -50,6 +53,7 @@ enum SuiteComparisonWords {
     let verdict =
       saving >= 0
       ? "\(Words.percent(saving)) less" : "\(Words.percent(-saving)) more"
-    return "A session of every member costs \(Words.hours(one)) in \(comparison.first.name) and \(Words.hours(two)) in \(comparison.second.name): \(verdict)."
+    return
+      "A session of every member costs \(Words.hours(one)) in \(comparison.first.name) and \(Words.hours(two)) in \(comparison.second.name): \(verdict)."
   }
 }

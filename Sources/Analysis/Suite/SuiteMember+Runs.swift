@@ -20,7 +20,8 @@ extension SuiteMember {
     let counted = evidence.filter(\.run.isCounted)
     self.init(
       id: id, title: title,
-      because: evidence.isEmpty ? "there is no profile of it" : "none of its \(Words.counted(evidence.count, "run")) ended well",
+      because: evidence.isEmpty
+        ? "there is no profile of it" : "none of its \(Words.counted(evidence.count, "run")) ended well",
       remedy: "kiviat profile SUITE -o DIR --resume")
     metric = evidence.lazy.compactMap(\.metric).first
     runs = evidence.map(\.run)
@@ -29,7 +30,8 @@ extension SuiteMember {
       remarks.append("\(failed.run.name) does not count: \(failed.run.ending)")
     }
     for (name, values) in Self.differing(evidence) {
-      remarks.append("its runs differ in \(name) (\(values.joined(separator: ", "))): they are no repeats of each other")
+      remarks.append(
+        "its runs differ in \(name) (\(values.joined(separator: ", "))): they are no repeats of each other")
     }
     guard let first = counted.first else { return }
 
@@ -40,7 +42,8 @@ extension SuiteMember {
     let unreached = counted.count - reached.count
     if unreached > 0, !reached.isEmpty {
       remarks.append(
-        "\(unreached) of \(counted.count) runs did not reach the target and are left out of epochs, time to quality and variation")
+        "\(unreached) of \(counted.count) runs did not reach the target and are left out of epochs, time to quality and variation"
+      )
     }
     epochs = Self.mean(counted.map(\.run.epochs), of: "epochs to quality")
     secondsPerEpoch = Self.median(counted.map(\.run.secondsPerEpoch))
@@ -53,7 +56,8 @@ extension SuiteMember {
         Self.median(counted.compactMap { run in run.run.patterns.first { $0.name == pattern.name }?.value }))
     }
     outsideShare = Self.median(counted.map(\.outsideShare))
-    let shares = Self.meanShares(counted.map { $0.run.categoryShares.map { ($0.category, $0.share) } }.filter { !$0.isEmpty })
+    let shares = Self.meanShares(
+      counted.map { $0.run.categoryShares.map { ($0.category, $0.share) } }.filter { !$0.isEmpty })
     if !shares.isEmpty {
       categoryShares = Measured(
         shares.map { CategoryShare(category: $0.key, share: $0.share) }.sorted {

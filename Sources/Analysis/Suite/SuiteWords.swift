@@ -26,7 +26,8 @@ enum SuiteWords {
     guard let first = means.first else { return nil }
     let leaders = means.prefix(4).map { "\($0.0.rawValue) (\(Words.percent($0.1)))" }
     let led = traced.count { $0.categoryShares.value?.first?.category == first.0 }
-    return "The kernel time of its members goes, on average, to \(Words.list(leaders)); \(first.0.rawValue) leads in \(led) of \(traced.count)."
+    return
+      "The kernel time of its members goes, on average, to \(Words.list(leaders)); \(first.0.rawValue) leads in \(led) of \(traced.count)."
   }
 
   private static func efficiency(_ set: MemberSet) -> String? {
@@ -37,7 +38,8 @@ enum SuiteWords {
     }
     guard values.count > 1, let least = values.min(by: { $0.1 < $1.1 }), let most = values.max(by: { $0.1 < $1.1 })
     else { return nil }
-    return "Its kernels reach between \(Words.percent(least.1)) (\(least.0)) and \(Words.percent(most.1)) (\(most.0)) of the machine's measured arithmetic peak."
+    return
+      "Its kernels reach between \(Words.percent(least.1)) (\(least.0)) and \(Words.percent(most.1)) (\(most.0)) of the machine's measured arithmetic peak."
   }
 
   /// How far apart are the members in size and cost?
@@ -50,7 +52,8 @@ enum SuiteWords {
         guard values.count > 1, let least = values.min(by: { $0.1 < $1.1 }),
           let most = values.max(by: { $0.1 < $1.1 }), most.1 > least.1
         else { return nil }
-        return "\(name) by a factor of \(Words.prefixed(most.1 / least.1).trimmingCharacters(in: .whitespaces)) (least \(least.0), most \(most.0))"
+        return
+          "\(name) by a factor of \(Words.prefixed(most.1 / least.1).trimmingCharacters(in: .whitespaces)) (least \(least.0), most \(most.0))"
       }
     return parts.isEmpty ? nil : "Its members differ in \(Words.list(parts))."
   }
@@ -60,7 +63,8 @@ enum SuiteWords {
     guard let similarity = suite.similarity.value else { return nil }
     let grouping = similarity.grouping
     guard grouping.clusters > 1 else {
-      return "By the features that were compared there is no group that stands apart: the members are spread evenly, or alike."
+      return
+        "By the features that were compared there is no group that stands apart: the members are spread evenly, or alike."
     }
     let candidate = grouping.candidates.first { $0.clusters == grouping.clusters }
     let names = similarity.clusters.map { members in
@@ -73,7 +77,8 @@ enum SuiteWords {
     }
     let doubt =
       grouping.byGap == grouping.clusters
-      ? "" : " The silhouette gives \(grouping.bySilhouette) groups, the gap statistic \(grouping.byGap): the number is not certain."
+      ? ""
+      : " The silhouette gives \(grouping.bySilhouette) groups, the gap statistic \(grouping.byGap): the number is not certain."
     return "They fall into \(grouping.clusters) groups: \(Words.list(names)).\(stability ?? "")\(doubt)"
   }
 
@@ -85,13 +90,15 @@ enum SuiteWords {
     let close = similarity.pairs.filter { $0.distance < redundantBelow * median }
     guard !close.isEmpty else {
       let nearest = similarity.pairs[0]
-      return "None is redundant: the nearest two, \(title(nearest.first, suite.set)) and \(title(nearest.second, suite.set)), are \(Words.percent(nearest.distance / median)) of the median distance apart."
+      return
+        "None is redundant: the nearest two, \(title(nearest.first, suite.set)) and \(title(nearest.second, suite.set)), are \(Words.percent(nearest.distance / median)) of the median distance apart."
     }
     let names = close.prefix(4).map {
       "\(title($0.first, suite.set)) and \(title($0.second, suite.set)) (\(Words.percent($0.distance / median)) of the median distance)"
     }
     let more = close.count > 4 ? ", and \(close.count - 4) more pairs" : ""
-    return "Nearly redundant are \(names.joined(separator: "; "))\(more): where one has been run, the other tells little more."
+    return
+      "Nearly redundant are \(names.joined(separator: "; "))\(more): where one has been run, the other tells little more."
   }
 
   /// A pair nearer than this share of the median distance is called nearly redundant.
@@ -112,8 +119,10 @@ enum SuiteWords {
   private static func cost(_ suite: SuiteCharacterization) -> String? {
     guard let total = suite.cost.seconds.value, suite.cost.timed > 1 else { return nil }
     let top = suite.cost.costliest.prefix(3)
-    let without = suite.cost.untimed.isEmpty
+    let without =
+      suite.cost.untimed.isEmpty
       ? "" : " (without \(Words.list(suite.cost.untimed.map { title($0, suite.set) })), which have no time to quality)"
-    return "One session of each costs \(Words.hours(total))\(without); \(Words.list(top.map { title($0.id, suite.set) })) take \(Words.percent(top.reduce(0) { $0 + $1.share })) of it."
+    return
+      "One session of each costs \(Words.hours(total))\(without); \(Words.list(top.map { title($0.id, suite.set) })) take \(Words.percent(top.reduce(0) { $0 + $1.share })) of it."
   }
 }

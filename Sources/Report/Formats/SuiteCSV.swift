@@ -29,7 +29,8 @@ struct SuiteCSV {
       switch member.categoryShares {
       case .measured(let shares, let provenance):
         for share in shares {
-          row(member.id, "", "share of kernel time: \(share.category.rawValue)", .measured(share.share, provenance), "1")
+          row(
+            member.id, "", "share of kernel time: \(share.category.rawValue)", .measured(share.share, provenance), "1")
         }
       case .unavailable(let why): row(member.id, "", "share of kernel time", .unavailable(why), "1")
       }

@@ -29,7 +29,6 @@ enum SuiteText {
 
   static func text(_ comparison: SuiteComparison) -> String {
     var lines = [VisibleText.visible("\(comparison.first.title) and \(comparison.second.title)"), ""]
-    lines += comparison.remarks.flatMap { paragraph("Warning: " + $0) }
     lines += comparison.words.flatMap(paragraph) + [""]
     lines += table(
       ["characteristic", comparison.first.name, comparison.second.name, "ratio of peaks"],
@@ -44,6 +43,7 @@ enum SuiteText {
           range.peakRatio.value.map { NumberFormat.decimal($0) } ?? NumberFormat.none,
         ]
       })
+    if !comparison.remarks.isEmpty { lines += ["", "About the numbers:"] + comparison.remarks.flatMap(paragraph) }
     return lines.joined(separator: "\n") + "\n"
   }
 

@@ -12,7 +12,7 @@ struct SuiteComparisonPage {
   private var second: MemberSet { comparison.second }
 
   func document() -> ReportDocument {
-    let sections = [words, ranges, coverage, hotspots, cost, marks]
+    let sections = [words, ranges, coverage, hotspots, cost, remarks, marks]
     return ReportDocument(
       kicker: "Comparison of suites", title: "\(first.name) and \(second.name)", facts: facts,
       summary: Array(comparison.words.prefix(2)), overview: nil, sections: sections.compactMap { $0 },
@@ -37,11 +37,17 @@ struct SuiteComparisonPage {
       comparison.shared.isEmpty
       ? nil
       : ReportDocument.Block.paragraph(
-        "Both have \(ReportBuilder.counted(comparison.shared.count, "member")) in common: \(comparison.shared.map { first[$0]?.title ?? $0 }.joined(separator: ", ")).")
+        "Both have \(ReportBuilder.counted(comparison.shared.count, "member")) in common: \(comparison.shared.map { first[$0]?.title ?? $0 }.joined(separator: ", "))."
+      )
     return SuitePage.section(
       "words", "In words",
-      comparison.remarks.map { .note(Note(.warning, $0)) } + comparison.words.dropFirst(2).map { .paragraph(Prose($0)) }
-        + [both])
+      comparison.words.dropFirst(2).map { .paragraph(Prose($0)) } + [both])
+  }
+
+  private var remarks: ReportDocument.Section? {
+    SuitePage.section(
+      "remarks", "What has to be known about the numbers", short: "Remarks",
+      comparison.remarks.map { .note(Note(.warning, $0)) })
   }
 
   // MARK: Figure 1
@@ -97,7 +103,8 @@ struct SuiteComparisonPage {
             title: title,
             drawing: .chart(
               RangeChart(summary: "The range of each characteristic in both suites", suites: suiteKeys, rows: rows)),
-            caption: "Figure 1 of the technical report, which compares the greatest values alone. Decades say how many powers of ten a range spans: the wider range is not always the one with the greater peak.",
+            caption:
+              "Figure 1 of the technical report, which compares the greatest values alone. Decades say how many powers of ten a range spans: the wider range is not always the one with the greater peak.",
             table: Table(
               columns: [
                 .name("Characteristic"), Table.Column("\(first.name): least"), Table.Column("greatest"),
@@ -131,7 +138,8 @@ struct SuiteComparisonPage {
       ids.indices.map { index in
         ScatterChart.Point(
           x: x(index), y: y(index), label: ids[index].1.title, color: .group(ids[index].0),
-          symbol: ids[index].0 == 0 ? .circle : .square, group: ids[index].0, details: [ids[index].0 == 0 ? first.name : second.name])
+          symbol: ids[index].0 == 0 ? .circle : .square, group: ids[index].0,
+          details: [ids[index].0 == 0 ? first.name : second.name])
       }
     }
     let symbols: [ScatterChart.SymbolKey] = [
@@ -153,8 +161,10 @@ struct SuiteComparisonPage {
               ScatterChart(
                 summary: "Both suites along the first two principal components, each in its convex hull",
                 points: points({ components.scores[$0, 0] }, { components.scores[$0, 1] }),
-                x: PlotAxis(title: "component 1, \(NumberFormat.percent(components.shares[0])) of the variance", format: .decimal),
-                y: PlotAxis(title: "component 2, \(NumberFormat.percent(components.shares[1])) of the variance", format: .decimal),
+                x: PlotAxis(
+                  title: "component 1, \(NumberFormat.percent(components.shares[0])) of the variance", format: .decimal),
+                y: PlotAxis(
+                  title: "component 2, \(NumberFormat.percent(components.shares[1])) of the variance", format: .decimal),
                 showsHulls: true, keys: suiteKeys, symbolKeys: symbols)),
             caption: "Principal components of the union. The outlines are the convex hulls of the suites’ members.",
             table: Table(
@@ -199,13 +209,16 @@ struct SuiteComparisonPage {
             .name("Suite"), Table.Column("Members"),
             Table.Column("Of the range", hint: "its range ÷ the union’s, mean over the features"),
             Table.Column("Of the hull", hint: "area of its convex hull ÷ the union’s, first two components"),
-            Table.Column("Distance of the other", hint: "mean distance of the other suite’s members to its nearest member, in median distances"),
+            Table.Column(
+              "Distance of the other",
+              hint: "mean distance of the other suite’s members to its nearest member, in median distances"),
             Table.Column("Others outside", hint: "members of the other suite that lie outside it"),
           ], rows: [row(first, joint.first), row(second, joint.second)]), isFolded: false))
     func outside(_ set: MemberSet, _ members: [SuiteComparison.Outside], _ other: MemberSet) -> [[Table.Cell]] {
       members.map {
         [
-          Table.Cell(set.name), Table.Cell(set[$0.id]?.title ?? $0.id), Table.Cell(other[$0.nearest]?.title ?? $0.nearest),
+          Table.Cell(set.name), Table.Cell(set[$0.id]?.title ?? $0.id),
+          Table.Cell(other[$0.nearest]?.title ?? $0.nearest),
           .number($0.distance, unit: "1"),
         ]
       }
@@ -218,9 +231,12 @@ struct SuiteComparisonPage {
           title: "Members outside the other suite",
           Table(
             columns: [
-              .name("Suite"), .name("Benchmark"), .name("Nearest in the other"), Table.Column("Distance", hint: "in median distances of the union"),
+              .name("Suite"), .name("Benchmark"), .name("Nearest in the other"),
+              Table.Column("Distance", hint: "in median distances of the union"),
             ], rows: rows,
-            note: "Outside: farther from the other suite’s nearest member than any of that suite’s members are from their own nearest."),
+            note:
+              "Outside: beyond the other suite’s outline above, and farther from its nearest member than half of that suite’s members are from theirs."
+          ),
           isFolded: false))
     if !joint.features.remarks.isEmpty {
       blocks.append(
@@ -239,11 +255,14 @@ struct SuiteComparisonPage {
     let hotspots: SuiteComparison.Hotspots
     switch comparison.hotspots {
     case .unavailable(let why):
-      return SuitePage.section("hotspots", "Hotspot functions", short: "Hotspots", [SuitePage.missing("Hotspot functions", why)])
+      return SuitePage.section(
+        "hotspots", "Hotspot functions", short: "Hotspots", [SuitePage.missing("Hotspot functions", why)])
     case .measured(let value, _): hotspots = value
     }
     func names(_ bucket: SuiteHotspots.Bucket) -> String {
-      bucket.upTo >= 1 ? "above \(NumberFormat.percent(bucket.above))" : "\(NumberFormat.percent(bucket.above)) to \(NumberFormat.percent(bucket.upTo))"
+      bucket.upTo >= 1
+        ? "above \(NumberFormat.percent(bucket.above))"
+        : "\(NumberFormat.percent(bucket.above)) to \(NumberFormat.percent(bucket.upTo))"
     }
     let sides = [(first, hotspots.first), (second, hotspots.second)]
     func list(_ functions: [SuiteHotspots.Function], _ set: MemberSet) -> [[Table.Cell]] {
@@ -251,7 +270,8 @@ struct SuiteComparisonPage {
         [
           Table.Cell(set.name), .code(function.function, label: VisibleText.functionLabel(function.function)),
           .code(function.module), .key(function.category.rawValue, .category(function.category)),
-          .share(function.greatestShare), Table.Cell(function.members.map { set[$0.id]?.title ?? $0.id }.joined(separator: ", ")),
+          .share(function.greatestShare),
+          Table.Cell(function.members.map { set[$0.id]?.title ?? $0.id }.joined(separator: ", ")),
         ]
       }
     }
@@ -260,7 +280,8 @@ struct SuiteComparisonPage {
       [
         .figure(
           ReportDocument.Figure(
-            title: "Above 10 % of a benchmark’s time: \(hotspots.first.buckets[0].count) in \(first.name), \(hotspots.second.buckets[0].count) in \(second.name)",
+            title:
+              "Above 10 % of a benchmark’s time: \(hotspots.first.buckets[0].count) in \(first.name), \(hotspots.second.buckets[0].count) in \(second.name)",
             drawing: .chart(
               StackedBarChart(
                 summary: "Number of hotspot functions by share of time in both suites",
@@ -271,11 +292,13 @@ struct SuiteComparisonPage {
                       .init(color: .neutral(index), name: names(bucket), value: Double(bucket.count))
                     })
                 }, format: .count, labelsSegments: false)),
-            caption: "Figure 6 of the technical report: pairs of a benchmark and a function. A suite with more members has more of them; the table has distinct functions too.",
+            caption:
+              "Figure 6 of the technical report: pairs of a benchmark and a function. A suite with more members has more of them; the table has distinct functions too.",
             table: Table(
-              columns: [.name("Share of the CPU time")] + sides.flatMap { set, _ in
-                [Table.Column(set.name), Table.Column("\(set.name), distinct")]
-              },
+              columns: [.name("Share of the CPU time")]
+                + sides.flatMap { set, _ in
+                  [Table.Column(set.name), Table.Column("\(set.name), distinct")]
+                },
               rows: hotspots.first.buckets.indices.map { index in
                 [Table.Cell(names(hotspots.first.buckets[index]))]
                   + sides.flatMap { _, counts in
@@ -286,9 +309,11 @@ struct SuiteComparisonPage {
           title: "Hot in one suite alone",
           Table(
             columns: [
-              .name("Suite"), .name("Function"), .name("Module"), .name("Category"), Table.Column("Greatest share"), .name("In"),
+              .name("Suite"), .name("Function"), .name("Module"), .name("Category"), Table.Column("Greatest share"),
+              .name("In"),
             ], rows: list(hotspots.onlyFirst, first) + list(hotspots.onlySecond, second),
-            note: "Above 10 % of some member’s CPU time; \(hotspots.inBoth) functions are so in both."), isFolded: false),
+            note: "Above 10 % of some member’s CPU time; \(hotspots.inBoth) functions are so in both."), isFolded: false
+        ),
       ])
   }
 
@@ -299,7 +324,9 @@ struct SuiteComparisonPage {
       [
         Table.Cell(set.name), .measured(cost.seconds.map { $0 * 1e9 }, unit: "ns"), .count(cost.timed),
         Table.Cell(cost.untimed.map { set[$0]?.title ?? $0 }.joined(separator: ", ")),
-        Table.Cell(cost.costliest.prefix(3).map { "\(set[$0.id]?.title ?? $0.id) \(NumberFormat.percent($0.share))" }.joined(separator: ", ")),
+        Table.Cell(
+          cost.costliest.prefix(3).map { "\(set[$0.id]?.title ?? $0.id) \(NumberFormat.percent($0.share))" }.joined(
+            separator: ", ")),
       ]
     }
     var title: Prose = "Cost"
@@ -316,7 +343,8 @@ struct SuiteComparisonPage {
           title: title,
           Table(
             columns: [
-              .name("Suite"), Table.Column("One session of each"), Table.Column("Timed"), .name("Without a time to quality"),
+              .name("Suite"), Table.Column("One session of each"), Table.Column("Timed"),
+              .name("Without a time to quality"),
               .name("Costliest"),
             ], rows: [row(first, comparison.cost.first), row(second, comparison.cost.second)]), isFolded: false)
       ])

@@ -130,7 +130,8 @@ extension SuitePage {
         typical.count > 1
           ? .figure(
             ReportDocument.Figure(
-              title: medoids == nil ? "The benchmarks over each other" : "The middle member of each group, over each other",
+              title: medoids == nil
+                ? "The benchmarks over each other" : "The middle member of each group, over each other",
               drawing: .chart(
                 KiviatChart(
                   summary: "Kiviat diagrams of typical benchmarks over each other", axes: axes,
@@ -138,7 +139,10 @@ extension SuitePage {
                     var one = series(member)
                     if medoids == nil { one.color = .group(index) }
                     return one
-                  }, arrangement: .overlaid)), table: Table(columns: table.columns, rows: table.rows.filter { row in typical.contains { Self.label($0) == row[0].text } })))
+                  }, arrangement: .overlaid)),
+              table: Table(
+                columns: table.columns,
+                rows: table.rows.filter { row in typical.contains { Self.label($0) == row[0].text } })))
           : nil,
         .table(title: "What the axes mean", definitions, isFolded: false),
       ])
@@ -170,7 +174,8 @@ extension SuitePage {
     let table = Table(
       columns: [
         .name("Benchmark"), Table.Column("Intensity"), Table.Column("Achieved"), Table.Column("Bandwidth"),
-        Table.Column("Of the roof"), .name("Bound by"), Table.Column("Placed", hint: "share of the kernel time with known FLOPs and bytes"),
+        Table.Column("Of the roof"), .name("Bound by"),
+        Table.Column("Placed", hint: "share of the kernel time with known FLOPs and bytes"),
         Table.Column("Left of the ridge", hint: "share of the placed kernel time that is bound by memory"),
       ],
       rows: placed.compactMap { member, roofline in

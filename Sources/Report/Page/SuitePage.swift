@@ -13,7 +13,10 @@ struct SuitePage {
 
   func document() -> ReportDocument {
     let sections: [ReportDocument.Section?] =
-      [words, memberTable, model, patterns, similarity, kernels, breakdown, hotspots, stalls, variation, cost, functions]
+      [
+        words, memberTable, model, patterns, similarity, kernels, breakdown, hotspots, stalls, variation, cost,
+        functions,
+      ]
       + subsets.map { $0 } + [roofline, notMeasured, marks]
     return ReportDocument(
       kicker: "Suite characterization\(set.isPublished ? " · published numbers" : "")",
@@ -80,14 +83,16 @@ struct SuitePage {
 
   private var words: ReportDocument.Section? {
     Self.section(
-      "words", "In words", set.remarks.map { .note(Note(.warning, $0)) } + suite.words.dropFirst(2).map { .paragraph(Prose($0)) })
+      "words", "In words",
+      set.remarks.map { .note(Note(.warning, $0)) } + suite.words.dropFirst(2).map { .paragraph(Prose($0)) })
   }
 
   private var memberTable: ReportDocument.Section? {
     guard !members.isEmpty else { return nil }
     let table = Table(
       columns: [
-        .name("Id"), .name("Benchmark"), .name("Metric"), .name("Metric accepted", hint: "whether the field agrees on it"),
+        .name("Id"), .name("Benchmark"), .name("Metric"),
+        .name("Metric accepted", hint: "whether the field agrees on it"),
         Table.Column("Runs"), Table.Column("Quality"), .name("Group"),
       ],
       rows: members.map { member in

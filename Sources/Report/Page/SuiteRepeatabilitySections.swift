@@ -22,7 +22,8 @@ extension SuitePage {
     func table(_ variation: (SuiteMember) -> Measured<RunVariation>) -> Table {
       Table(
         columns: [
-          .name("Benchmark"), Table.Column("Runs"), Table.Column("CV, n", hint: "the population’s standard deviation ÷ mean: the technical report’s form"),
+          .name("Benchmark"), Table.Column("Runs"),
+          Table.Column("CV, n", hint: "the population’s standard deviation ÷ mean: the technical report’s form"),
           Table.Column("CV, n − 1", hint: "the sample’s standard deviation ÷ mean"), Table.Column("95 % from"),
           Table.Column("to"), .name("Values"),
         ],
@@ -30,7 +31,8 @@ extension SuitePage {
           switch variation(member) {
           case .unavailable(let why):
             return [
-              Table.Cell(Self.label(member)), .empty, .missing(why), .missing(why), .missing(why), .missing(why), .empty,
+              Table.Cell(Self.label(member)), .empty, .missing(why), .missing(why), .missing(why), .missing(why),
+              .empty,
             ]
           case .measured(let known, _):
             let bounds: [Table.Cell]
@@ -48,7 +50,9 @@ extension SuitePage {
           }
         })
     }
-    func figure(_ what: String, _ variation: (SuiteMember) -> Measured<RunVariation>, _ caption: Prose) -> ReportDocument.Block {
+    func figure(_ what: String, _ variation: (SuiteMember) -> Measured<RunVariation>, _ caption: Prose)
+      -> ReportDocument.Block
+    {
       let known = members.compactMap { variation($0).value }
       let below = known.count { $0.populationCV < limit }
       return .figure(
@@ -111,8 +115,10 @@ extension SuitePage {
         title: "Table 6 of the technical report: what training to the target costs",
         Table(
           columns: [
-            .name("Benchmark"), Table.Column("Time per epoch", hint: "training alone, without evaluation; median over the runs"),
-            Table.Column("Epochs"), Table.Column("Time to quality", hint: "first step to target, evaluations included; mean over the runs"),
+            .name("Benchmark"),
+            Table.Column("Time per epoch", hint: "training alone, without evaluation; median over the runs"),
+            Table.Column("Epochs"),
+            Table.Column("Time to quality", hint: "first step to target, evaluations included; mean over the runs"),
             Table.Column("Of the suite"), Table.Column("Runs"), Table.Column("All runs"),
           ], rows: rows,
           note: "Time to quality is measured and not epochs × time per epoch: it holds the evaluations too."),

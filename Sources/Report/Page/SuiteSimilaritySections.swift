@@ -17,7 +17,8 @@ extension SuitePage {
     return Self.section(
       "similarity", "Which benchmarks are alike", short: "Similarity",
       [
-        .paragraph(featureWords(similarity)), mapFigure(similarity), treeFigure(similarity), candidatesTable(similarity),
+        .paragraph(featureWords(similarity)), mapFigure(similarity), treeFigure(similarity),
+        candidatesTable(similarity),
         componentsFigure(similarity), pairsTable(similarity), alternativesTable(similarity), featuresTable(similarity),
       ])
   }
@@ -39,7 +40,8 @@ extension SuitePage {
     switch selection {
     case .patterns: "the axes of the Kiviat diagrams"
     case .categories: "shares of kernel time by category"
-    case .both: "the axes of the Kiviat diagrams and the shares of kernel time by category, both groups with the same weight"
+    case .both:
+      "the axes of the Kiviat diagrams and the shares of kernel time by category, both groups with the same weight"
     case .model: "parameters, FLOPs and epochs on logarithmic scales"
     }
   }
@@ -95,7 +97,9 @@ extension SuitePage {
             labels: similarity.features.members.map(title(of:)), clusters: grouping.clusters,
             axisTitle: "distance of the merge")),
         table: Table(
-          columns: [Table.Column("Step"), .name("Joins"), .name("with"), Table.Column("Distance"), Table.Column("Members")],
+          columns: [
+            Table.Column("Step"), .name("Joins"), .name("with"), Table.Column("Distance"), Table.Column("Members"),
+          ],
           rows: grouping.dendrogram.merges.enumerated().map { index, merge in
             func name(_ cluster: Int) -> Table.Cell {
               cluster < grouping.dendrogram.count
@@ -112,7 +116,8 @@ extension SuitePage {
   private func candidatesTable(_ similarity: SuiteSimilarity) -> ReportDocument.Block {
     let grouping = similarity.grouping
     return .table(
-      title: "How many groups: \(grouping.bySilhouette) by the silhouette, \(grouping.byGap) by the gap statistic, \(grouping.clusters) used",
+      title:
+        "How many groups: \(grouping.bySilhouette) by the silhouette, \(grouping.byGap) by the gap statistic, \(grouping.clusters) used",
       Table(
         columns: [
           Table.Column("Groups"), Table.Column("Silhouette"), Table.Column("Gap"), Table.Column("Its standard error"),
@@ -156,7 +161,8 @@ extension SuitePage {
           ScatterChart(
             summary: "The benchmarks along the first two principal components", points: points, x: axis(0), y: axis(1),
             keys: groupKeys)),
-        caption: "Principal components of the same features: distances here are real ones, as far as two directions show them.",
+        caption:
+          "Principal components of the same features: distances here are real ones, as far as two directions show them.",
         table: Table(
           columns: [.name("Feature"), Table.Column("Component 1"), Table.Column("Component 2")],
           rows: similarity.features.features.indices.map { feature in
@@ -221,7 +227,8 @@ extension SuitePage {
     let kernels: KernelMap
     switch suite.kernelMap {
     case .unavailable(let why):
-      return Self.section("kernels", "Which kernels are alike", short: "Kernel map", [Self.missing("Map of kernels", why)])
+      return Self.section(
+        "kernels", "Which kernels are alike", short: "Kernel map", [Self.missing("Map of kernels", why)])
     case .measured(let value, _): kernels = value
     }
     var categories: [KernelCategory: Int] = [:]
@@ -268,7 +275,9 @@ extension SuitePage {
               ScatterChart(
                 summary: "A map of the suite’s kernels, coloured by category", points: byCategory,
                 keys: order.map { LegendItem(color: .category($0), text: $0.rawValue) })),
-            caption: "A point is an operation on operands of one shape in one benchmark, placed by \(kernels.features.joined(separator: ", ")). " + facts + left,
+            caption:
+              "A point is an operation on operands of one shape in one benchmark, placed by \(kernels.features.joined(separator: ", ")). "
+              + facts + left,
             table: table)),
         .figure(
           ReportDocument.Figure(
@@ -283,7 +292,8 @@ extension SuitePage {
                       symbol: ScatterChart.Symbol.allCases[($0 / 8) % 4],
                       text: "benchmarks \($0 + 1)–\(min($0 + 8, ids.count))")
                   } : [])),
-            caption: "Where colours mix, benchmarks share kernels; an island of one colour is work that no other member does.",
+            caption:
+              "Where colours mix, benchmarks share kernels; an island of one colour is work that no other member does.",
             table: Table(
               columns: [.name("Benchmark"), Table.Column("Kernels on the map")],
               rows: ids.map { id in [Table.Cell(title(of: id)), .count(kernels.points.count { $0.member == id })] }))),

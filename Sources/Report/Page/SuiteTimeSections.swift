@@ -44,7 +44,7 @@ extension SuitePage {
                     segments: shares.map {
                       .init(color: .category($0.category), name: $0.category.rawValue, value: $0.share)
                     })
-                }, format: .percent)),
+                }, format: .percent, isCompact: true, showsTotals: false)),
             caption:
               "Figure 5 of the technical report. Self time of the main thread’s kernels, mean over the runs. The report’s eight categories cover \(NumberFormat.percent(eight.min() ?? 0)) to \(NumberFormat.percent(eight.max() ?? 0)) of it; the rest has named categories of its own.",
             table: table, provenance: traced.first?.0.categoryShares.provenance))
@@ -91,7 +91,8 @@ extension SuitePage {
       ])
     let list = Table(
       columns: [
-        .name("Function"), .name("Module"), .name("Category"), Table.Column("Benchmarks"), Table.Column("Greatest share"),
+        .name("Function"), .name("Module"), .name("Category"), Table.Column("Benchmarks"),
+        Table.Column("Greatest share"),
         .name("In"),
       ],
       rows: hotspots.hot.prefix(60).map { function in
@@ -122,7 +123,8 @@ extension SuitePage {
                       .init(color: .neutral(index), name: item.0, value: Double(item.1))
                     })
                 }, format: .count, labelsSegments: false)),
-            caption: "Figure 6 of the technical report: native functions by their share of a benchmark’s sampled CPU time, all threads together, mean over the runs.",
+            caption:
+              "Figure 6 of the technical report: native functions by their share of a benchmark’s sampled CPU time, all threads together, mean over the runs.",
             table: table, provenance: suite.hotspots.provenance)),
         .table(title: "Functions that take more than 10 % of some benchmark", list, isFolded: false),
       ])
@@ -139,7 +141,8 @@ extension SuitePage {
         what: "Stall breakdown of each category’s hotspots", names: ["Figure 7"],
         reason:
           "why instructions stall is counted by hardware counters, and these profiles hold no stall counts by category",
-        method: known.isEmpty ? nil : "what threads wait for outside the processor, below, which needs no hardware counter",
+        method: known.isEmpty
+          ? nil : "what threads wait for outside the processor, below, which needs no hardware counter",
         remedy: nil, state: "not measured")
     ])
     guard !known.isEmpty else {
@@ -156,7 +159,8 @@ extension SuitePage {
       case .other: .blockedOther
       }
     }
-    let states = Timeline.ThreadState.allCases.filter { state in known.contains { $0.1.contains { $0.state == state } } }
+    let states = Timeline.ThreadState.allCases.filter { state in known.contains { $0.1.contains { $0.state == state } }
+    }
     let running = known.map { member, shares in (member, shares.first { $0.state == .running }?.share ?? 0) }
     let least = running.min { $0.1 < $1.1 }
     return Self.section(
@@ -175,7 +179,7 @@ extension SuitePage {
                   .init(
                     label: Self.label(member),
                     segments: shares.map { .init(color: color($0.state), name: $0.state.rawValue, value: $0.share) })
-                }, format: .percent)),
+                }, format: .percent, isCompact: true, showsTotals: false)),
             caption:
               "Share of all threads’ life in each state, mean over the runs. What is missing to 100 % could not be told apart.",
             table: Table(
@@ -196,7 +200,8 @@ extension SuitePage {
     switch suite.functions {
     case .unavailable(let why):
       return Self.section(
-        "functions", "Functions of each category", short: "Functions", [Self.missing("Functions of each category", why)])
+        "functions", "Functions of each category", short: "Functions", [Self.missing("Functions of each category", why)]
+      )
     case .measured(let value, _): table = value
     }
     func names(_ entries: [SuiteFunctions.Entry]) -> String {
@@ -218,7 +223,8 @@ extension SuitePage {
           Table(
             columns: [
               .name("Category"), .name("In the report"), Table.Column("Benchmarks"),
-              Table.Column("Of kernel time", hint: "mean over the benchmarks"), .name("Kernels (share of the category)"),
+              Table.Column("Of kernel time", hint: "mean over the benchmarks"),
+              .name("Kernels (share of the category)"),
               .name("Native functions (share of the category’s samples)"),
             ], rows: rows), isFolded: false)
       ])
