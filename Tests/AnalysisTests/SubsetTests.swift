@@ -33,13 +33,15 @@ private enum Made {
     }
   }
 
-  static func run(_ axes: [Double], seconds: Double = 1, isCounted: Bool = true) -> MemberRun {
+  static func run(
+    _ axes: [Double], seconds: Double = 1, isCounted: Bool = true, shares: [CategoryShare] = []
+  ) -> MemberRun {
     let none = Measured<Double>.unavailable(Unavailable("not measured"))
     return MemberRun(
       name: "run", startedAtUnixNanoseconds: 0, seed: nil, ending: "exit 0", isCounted: isCounted, wallSeconds: seconds,
       stepSeconds: none,
       samplesPerSecond: none, epochs: none, secondsPerEpoch: none, secondsToQuality: none, quality: none,
-      patterns: patterns(axes), categoryShares: [])
+      patterns: patterns(axes), categoryShares: shares)
   }
 
   static func set(_ members: [SuiteMember]) -> MemberSet { MemberSet(name: "made", title: "Made", members: members) }
@@ -395,6 +397,34 @@ private enum Made {
     #expect(abs(held.bestMemberError - 10 / spread) < 1e-12)
     // 2 · 0 + 2 · 0.1 in place of 0 + 10 + 0.1 + 10.1, over 4.
     #expect(abs(held.bestMeanError - 5 / spread) < 1e-12)
+  }
+
+  @Test func sharesOfKernelTimeAreSplitToo() throws {
+    // Convolution x, GEMM the rest but a trace of pooling, which is no metric: in units of its spread it would be noise.
+    func shares(_ x: Double) -> [CategoryShare] {
+      [
+        CategoryShare(category: .convolution, share: x), CategoryShare(category: .gemm, share: 0.996 - x),
+        CategoryShare(category: .pooling, share: 0.004),
+      ]
+    }
+    let (first, second) = ([0.1, 0.12, 0.8, 0.82], [0.1, 0.2, 0.8, 0.9])
+    var set = Made.suite(first.map { _ in [] })
+    for index in 0..<4 {
+      set.members[index].runs = [
+        Made.run([], shares: shares(first[index])), Made.run([], shares: shares(second[index])),
+      ]
+      set.members[index].categoryShares = Measured(shares((first[index] + second[index]) / 2), .derived)
+    }
+    let choice = SubsetChoice(of: set, SubsetOptions(without: [.diversity, .clusters], features: .categories, size: 2))
+    let evidence = try #require(choice.evidence.value)
+    #expect(evidence.metrics == [KernelCategory.convolution.rawValue, KernelCategory.gemm.rawValue])
+    let held = try #require(evidence.heldOut.value)
+    // One of each pair stands for the other; both metrics have the same spread, and their errors are equal.
+    let mean = first.reduce(0, +) / 4
+    let spread = (first.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 4).squareRoot()
+    #expect(Set(held.best.members.map { $0 < "m2" }) == [true, false])
+    #expect(abs(held.best.memberError - 0.02 / spread) < 1e-9)
+    #expect(abs(held.bestMemberError - 0.1 / spread) < 1e-9)
   }
 
   @Test func oneRunCannotJudge() throws {
