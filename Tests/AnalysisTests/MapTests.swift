@@ -146,21 +146,24 @@ private func error(_ a: [Double], _ b: [Double]) -> Double {
     let dense = TSNEDenseGradient(affinities, members: members, threads: 2)
     let grid = TSNEGridGradient(sparse, members: members, threads: 2, isAlwaysInterpolated: true)
     let sum = TSNEGridGradient(sparse, members: members, threads: 2)
-    for extent in [1e-4, 1, 30] {
+    // At the beginning, gathered, and spread so far that the pairs are summed.
+    for (extent, tolerance) in [(1e-4, 2e-2), (1, 2e-3), (5, 5e-3), (30, 5e-3)] {
       let points = flat(scattered(members, 2, seed: 2)).map { $0 * extent }
-      for exaggeration in [1.0, 12] {
-        var results = (0..<4).map { _ in [Double](repeating: 0, count: 2 * members) }
-        pairs.gradient(at: points, exaggeration: exaggeration, into: &results[0])
-        dense.gradient(at: points, exaggeration: exaggeration, into: &results[1])
-        grid.gradient(at: points, exaggeration: exaggeration, into: &results[2])
-        #expect(error(results[1], results[0]) < 1e-5)
-        sum.gradient(at: points, exaggeration: exaggeration, into: &results[3])
-        #expect(error(results[2], results[0]) < 2e-3)
-        #expect(error(results[3], results[0]) < 2e-3)
-      }
       let exact = pairs.divergence(of: points)
       #expect(abs(dense.divergence(of: points) - exact) < 1e-6)
-      #expect(abs(grid.divergence(of: points) - exact) < 1e-4)
+      #expect(abs(sum.divergence(of: points) - exact) < 1e-3)
+      for exaggeration in [1.0, 12] {
+        var results = (0..<3).map { _ in [Double](repeating: 0, count: 2 * members) }
+        pairs.gradient(at: points, exaggeration: exaggeration, into: &results[0])
+        dense.gradient(at: points, exaggeration: exaggeration, into: &results[1])
+        sum.gradient(at: points, exaggeration: exaggeration, into: &results[2])
+        #expect(error(results[1], results[0]) < (extent == 1e-4 ? 1e-3 : 1e-5))
+        #expect(error(results[2], results[0]) < (extent == 30 ? 1e-5 : tolerance))
+        // The grid also where pairs would be less work: there it has few points to average over.
+        guard extent != 30 else { continue }
+        grid.gradient(at: points, exaggeration: exaggeration, into: &results[1])
+        #expect(error(results[1], results[0]) < tolerance)
+      }
     }
   }
 
@@ -303,7 +306,7 @@ private func error(_ a: [Double], _ b: [Double]) -> Double {
   }
 
   @Test func theApproximatedMapIsAsGood() throws {
-    let (data, truth) = planted(3, of: 50, columns: 5)
+    let (data, truth) = planted(3, of: 30, columns: 5)
     var options = SimilarityMap.Options(perplexity: 10, restarts: 1, threads: 2, method: .approximated)
     let map = try SimilarityMap(data, options)
     let nearest = NearestNeighbours(map.points, count: 1, threads: 1)
@@ -313,7 +316,7 @@ private func error(_ a: [Double], _ b: [Double]) -> Double {
     let exact = try SimilarityMap(data, options)
     // Their divergences are from different affinities, so both maps are asked about the exact ones.
     let affinities = TSNEAffinities.dense(SimilarityMap.normalized(data), perplexity: 10, threads: 1)
-    let objective = TSNEPairGradient(affinities, members: 150)
+    let objective = TSNEPairGradient(affinities, members: 90)
     #expect(objective.divergence(of: flat(map.points)) < exact.klDivergence + 0.1)
     #expect(map.stability == nil && map.restarts == 1)
   }
@@ -321,17 +324,32 @@ private func error(_ a: [Double], _ b: [Double]) -> Double {
   @Test(arguments: [SimilarityMap.Method.exact, .approximated]) func anyNumberOfThreadsGivesTheSameBytes(
     method: SimilarityMap.Method
   ) throws {
-    for members in [20, 258] {
-      let data = scattered(members, 4)
-      let maps = try [1, 2, 5].map { threads in
-        try SimilarityMap(
-          data,
-          SimilarityMap.Options(
-            perplexity: 8, restarts: members < 100 ? 2 : 1, seed: 7, threads: threads, method: method))
-      }
-      #expect(maps[0] == maps[1] && maps[0] == maps[2])
-      #expect(maps[0].points.values.map(\.bitPattern) == maps[2].points.values.map(\.bitPattern))
+    let maps = try [1, 2, 5].map { threads in
+      try SimilarityMap(
+        scattered(20, 4), SimilarityMap.Options(perplexity: 5, restarts: 3, seed: 7, threads: threads, method: method))
     }
+    #expect(maps[0] == maps[1] && maps[0] == maps[2])
+    #expect(maps[0].points.values.map(\.bitPattern) == maps[2].points.values.map(\.bitPattern))
+  }
+
+  @Test func anyNumberOfThreadsGivesTheSameGradients() {
+    let (members, data) = (300, scattered(300, 4))
+    let points = flat(scattered(members, 2, seed: 2)).map { $0 * 3 }
+    var results: [[UInt64]] = []
+    for threads in [1, 2, 5] {
+      let affinities = TSNEAffinities.dense(data, perplexity: 20, threads: threads)
+      let neighbours = NearestNeighbours(data, count: 60, threads: threads)
+      let sparse = TSNESparseAffinities(neighbours, perplexity: 20, threads: threads)
+      let dense = TSNEDenseGradient(affinities, members: members, threads: threads)
+      let grid = TSNEGridGradient(sparse, members: members, threads: threads, isAlwaysInterpolated: true)
+      var gradients = (0..<2).map { _ in [Double](repeating: 0, count: 2 * members) }
+      dense.gradient(at: points, exaggeration: 1, into: &gradients[0])
+      grid.gradient(at: points, exaggeration: 1, into: &gradients[1])
+      let divergences = [dense.divergence(of: points), grid.divergence(of: points)]
+      results.append((gradients[0] + gradients[1] + divergences).map(\.bitPattern))
+    }
+    #expect(results[0] == results[1])
+    #expect(results[0] == results[2])
   }
 
   @Test(arguments: [SimilarityMap.Method.exact, .approximated]) func fewMembers(method: SimilarityMap.Method) throws {

@@ -85,7 +85,8 @@ final class TSNEPairGradient: TSNEGradient {
         attraction += row[j] * log(t)
       }
     }
-    return half > 0 ? negativeEntropy + 2 * attraction + log(2 * half) : 0
+    // Rounding alone makes it negative.
+    return half > 0 ? max(0, negativeEntropy + 2 * attraction + log(2 * half)) : 0
   }
 }
 
@@ -206,6 +207,6 @@ final class TSNEDenseGradient: TSNEGradient {
       z += sums[i]
       sum += logarithms.start[i]
     }
-    return z > 0 ? negativeEntropy + 2 * sum + log(2 * z) : 0
+    return z > 0 ? max(0, negativeEntropy + 2 * sum + log(2 * z)) : 0
   }
 }

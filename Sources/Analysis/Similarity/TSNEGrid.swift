@@ -6,11 +6,12 @@ import Foundation
 /// As Linderman et al. (2019) the sum is a convolution on a grid, by Fourier transforms. Two things differ. t-SNE's repulsion
 /// Σ w² (yᵢ − yⱼ) is −½ ∇φ and its normalisation Σ φ − n, so one convolution of one real density is enough, where they have
 /// four. And points are spread and read by B-splines of degree five, whose smoothing is divided out in the spectrum, as
-/// particle-mesh Ewald does (Essmann et al. 1995): interpolation by cardinal splines, with continuous derivatives, so that a
-/// grid as coarse as half a unit is exact to some 1e-4.
+/// particle-mesh Ewald does (Essmann et al. 1995): interpolation by cardinal splines, with continuous derivatives. What is
+/// left is what the grid can't hold: 1 / (1 + r²) has the spectrum 2 π K₀(k), of which k K₁(k), 3e-4 for k = π / spacing,
+/// is beyond a third of a unit.
 final class TSNEGrid {
   /// Distance of the nodes where the map is not too large for it.
-  static let spacing = 0.5
+  static let spacing = 1.0 / 3
   /// No more nodes than this a side; a larger map gets a wider spacing.
   static let mostNodes = 1024
   /// Nodes around the map: the spline's, two lanes of padding, and some for rounding.
