@@ -59,7 +59,11 @@ public struct SuiteCharacterization: Codable, Sendable, Equatable {
     cost = SuiteCost(set)
     subsets =
       set.members.count > 1
-      ? SubsetPreset.allCases.map { SubsetChoice(of: set, SubsetOptions($0, features: chosen, seed: seed)) } : []
+      ? SubsetPreset.allCases.map { [similarity] preset in
+        SubsetChoice(
+          of: set, SubsetOptions(preset, features: chosen, linkage: linkage, clusters: clusters, seed: seed),
+          grouping: similarity.value?.grouping)
+      } : []
     words = []
     words = SuiteWords.of(self)
   }
