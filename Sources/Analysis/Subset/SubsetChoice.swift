@@ -120,9 +120,11 @@ public struct SubsetChoice: Codable, Sendable, Equatable {
     let best = SubsetCover.best(candidates, covering: Representation.all(needed.count), aim: aim) ?? []
     return (
       best.map { eligible[$0] }.sorted(),
-      aim == .fewest
-        ? "the fewest of the \(eligible.count) members that pass the rules which have all that the rules ask for, and of equally few the cheapest"
-        : "the cheapest of the \(eligible.count) members that pass the rules which have all that the rules ask for"
+      eligible.count == 1
+        ? "the only member that passes the rules"
+        : aim == .fewest
+          ? "the fewest of the \(eligible.count) members that pass the rules which have all that the rules ask for, and of equally few the cheapest"
+          : "the cheapest of the \(eligible.count) members that pass the rules which have all that the rules ask for"
     )
   }
 

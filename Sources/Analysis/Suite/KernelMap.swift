@@ -68,7 +68,7 @@ public struct KernelMap: Codable, Sendable, Equatable {
       Point(member: $0.0, name: $0.1.name, shapes: $0.1.shapes, category: $0.1.category, share: $0.1.share)
     }
     features = table.features
-    map = try SimilarityMap.of(table.matrix, seed: seed)
+    map = try SimilarityMap.of(table.matrix, seed: seed, restarts: 3)
     leftOut = all.count - kept.count
     let keptShare = kept.reduce(0.0) { $0 + $1.1.share }
     let allShare = all.reduce(0.0) { $0 + $1.1.share }

@@ -86,9 +86,11 @@ public struct SuiteSimilarity: Codable, Sendable, Equatable {
 
 extension SimilarityMap {
   /// A map with the usual settings; its failure is a reason that a report can show.
-  static func of(_ data: Matrix, seed: UInt64) throws(Unavailable) -> SimilarityMap {
+  ///
+  /// - Parameter restarts: `nil` for as many as the number of members asks for.
+  static func of(_ data: Matrix, seed: UInt64, restarts: Int? = nil) throws(Unavailable) -> SimilarityMap {
     do {
-      return try SimilarityMap(data, Options(seed: seed))
+      return try SimilarityMap(data, Options(restarts: restarts, seed: seed))
     } catch {
       throw Unavailable("\(error)")
     }

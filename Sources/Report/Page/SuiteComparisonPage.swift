@@ -15,7 +15,7 @@ struct SuiteComparisonPage {
     let sections = [words, ranges, coverage, hotspots, cost, remarks, marks]
     return ReportDocument(
       kicker: "Comparison of suites", title: "\(first.name) and \(second.name)", facts: facts,
-      summary: Array(comparison.words.prefix(2)), overview: nil, sections: sections.compactMap { $0 },
+      summary: comparison.words.prefix(2).map(SuitePage.unbroken), overview: nil, sections: sections.compactMap { $0 },
       colophon: "Kiviat \(version) · this page is complete in itself and loads nothing")
   }
 
@@ -41,7 +41,7 @@ struct SuiteComparisonPage {
       )
     return SuitePage.section(
       "words", "In words",
-      comparison.words.dropFirst(2).map { .paragraph(Prose($0)) } + [both])
+      comparison.words.dropFirst(2).map { .paragraph(Prose(SuitePage.unbroken($0))) } + [both])
   }
 
   private var remarks: ReportDocument.Section? {

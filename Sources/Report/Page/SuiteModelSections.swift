@@ -166,7 +166,7 @@ extension SuitePage {
       roofline.whole.map { whole in
         RooflineChart.Point(
           color: .group(cluster(of: member.id)), label: Self.label(member), intensity: whole.intensity,
-          flopsPerSecond: whole.flopsPerSecond, share: 0.3,
+          flopsPerSecond: whole.flopsPerSecond, share: 0.03,
           details: ["\(NumberFormat.percent(whole.shareOfAttainable)) of what the roof allows"])
       }
     }

@@ -20,7 +20,7 @@ struct SuitePage {
       + subsets.map { $0 } + [roofline, notMeasured, marks]
     return ReportDocument(
       kicker: "Suite characterization\(set.isPublished ? " · published numbers" : "")",
-      title: set.title, facts: facts, summary: Array(suite.words.prefix(2)), overview: nil,
+      title: set.title, facts: facts, summary: suite.words.prefix(2).map(Self.unbroken), overview: nil,
       sections: sections.compactMap { $0 },
       colophon: "Kiviat \(version) · this page is complete in itself and loads nothing")
   }
@@ -33,6 +33,9 @@ struct SuitePage {
     return present.isEmpty
       ? nil : ReportDocument.Section(id: id, title: title, shortTitle: short, blocks: present)
   }
+
+  /// A sentence in which no line ends between a number and its per cent sign.
+  static func unbroken(_ sentence: String) -> String { sentence.replacing(" %", with: "\(NumberFormat.space)%") }
 
   /// A paragraph that says why there is nothing.
   static func missing(_ what: String, _ why: Unavailable) -> ReportDocument.Block {
@@ -84,7 +87,8 @@ struct SuitePage {
   private var words: ReportDocument.Section? {
     Self.section(
       "words", "In words",
-      set.remarks.map { .note(Note(.warning, $0)) } + suite.words.dropFirst(2).map { .paragraph(Prose($0)) })
+      set.remarks.map { .note(Note(.warning, $0)) }
+        + suite.words.dropFirst(2).map { .paragraph(Prose(Self.unbroken($0))) })
   }
 
   private var memberTable: ReportDocument.Section? {

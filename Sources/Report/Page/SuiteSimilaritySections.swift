@@ -290,7 +290,8 @@ extension SuitePage {
                   ? stride(from: 0, to: ids.count, by: 8).map {
                     .init(
                       symbol: ScatterChart.Symbol.allCases[($0 / 8) % 4],
-                      text: "benchmarks \($0 + 1)–\(min($0 + 8, ids.count))")
+                      text: $0 + 1 == ids.count
+                        ? "the last benchmark" : "benchmarks \($0 + 1)–\(min($0 + 8, ids.count))")
                   } : [])),
             caption:
               "Where colours mix, benchmarks share kernels; an island of one colour is work that no other member does.",
