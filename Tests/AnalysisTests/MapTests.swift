@@ -279,6 +279,8 @@ private func error(_ a: [Double], _ b: [Double]) -> Double {
     // Neighbours 1, 0, 1, 2 there and 1, 2, 1, 2 here.
     let other = Matrix([[0, 0], [3, 0], [4, 0], [20, 0]])
     #expect(MapQuality.agreement(line, other, neighbours: 1) == 0.75)
+    let huge = Matrix(rows: 4, columns: 2, values: line.values.map { $0 * 1e100 })
+    #expect(MapQuality.agreement(line, huge, neighbours: 2) == 1)
     #expect(MapQuality.agreement(Matrix(rows: 1, columns: 2), Matrix(rows: 1, columns: 2), neighbours: 3) == 1)
   }
 

@@ -54,6 +54,8 @@ public enum MapQuality {
   /// k / (n − 1) by chance.
   public static func agreement(_ a: Matrix, _ b: Matrix, neighbours k: Int, threads: Int = 1) -> Double {
     precondition(a.rows == b.rows, "maps of \(a.rows) and \(b.rows) members")
+    precondition(
+      a.values.allSatisfy(\.isFinite) && b.values.allSatisfy(\.isFinite), "a map with a point that is nowhere")
     let first = NearestNeighbours(a, count: k, threads: threads)
     let second = NearestNeighbours(b, count: k, threads: threads)
     guard first.count > 0 else { return 1 }

@@ -16,7 +16,7 @@ struct NearestNeighbours: Sendable, Equatable {
   /// rows × count.
   private(set) var squaredDistances: [Double]
 
-  /// Finds the neighbours of each row of finite numbers below 1e15 in magnitude (whose squares single precision has).
+  /// Finds the neighbours of each row. All values must be finite.
   init(_ data: Matrix, count wanted: Int, threads: Int) {
     rows = data.rows
     count = max(0, min(wanted, data.rows - 1))
@@ -71,14 +71,17 @@ struct NearestNeighbours: Sendable, Equatable {
       bound = Float(2 * d + 16) * 0x1p-24
       values = TSNEBuffer(count * d * 2, repeating: .zero)
       norms = TSNEBuffer(count * 2, repeating: SIMD4(repeating: .infinity))
+      // Nothing leaves single precision's range, whatever the unit.
+      let greatest = data.values.reduce(0) { max($0, abs($1)) }
+      let unit = greatest > 0 ? greatest : 1
       // Distances are the same from anywhere; around the mean the norms are small, and so is the rounding.
       var means = [Double](repeating: 0, count: d)
-      for row in 0..<n { for column in 0..<d { means[column] += data.values[row * d + column] } }
+      for row in 0..<n { for column in 0..<d { means[column] += data.values[row * d + column] / unit } }
       for column in 0..<d { means[column] /= Double(n) }
       for row in 0..<n {
         var norm = 0.0
         for column in 0..<d {
-          let value = data.values[row * d + column] - means[column]
+          let value = data.values[row * d + column] / unit - means[column]
           norm += value * value
           values.start[((row / 8) * d + column) * 2 + row % 8 / 4][row % 4] = Float(value)
         }
@@ -181,7 +184,8 @@ struct NearestNeighbours: Sendable, Equatable {
         guard distance <= limit, distance < .infinity, other != row else { continue }
         members.append(Int32(other))
         least.append(distance)
-        most.append(distance + 2.5 * bound * (norm + norms[other / 4][other % 4]))
+        // The last term is for what is too small for single precision.
+        most.append(distance + 2.5 * bound * (norm + norms[other / 4][other % 4]) + 1e-36)
       }
       if members.count >= enough {
         narrow()
