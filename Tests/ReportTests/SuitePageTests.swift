@@ -50,7 +50,8 @@ struct SuitePageTests {
       document.sections.map(\.id) == [
         "words", "members", "model", "patterns", "similarity", "kernels", "breakdown", "hotspots", "stalls",
         "variation",
-        "cost", "functions", "roofline", "not-measured", "provenance",
+        "cost", "functions", "subset", "subset-rules", "subset-cost", "subset-evidence", "subset-wc", "roofline",
+        "not-measured", "provenance",
       ])
     #expect(!document.summary.isEmpty)
   }

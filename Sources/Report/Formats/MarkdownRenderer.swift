@@ -44,7 +44,8 @@ struct MarkdownRenderer {
         let names = gap.names.map(Self.code).joined(separator: " ")
         let method = gap.method.map { "\n  - used instead: \(Self.escaped($0))" } ?? ""
         let remedy = gap.remedy.map { "\n  - what helps: \(Self.code($0))" } ?? ""
-        return "- **\(gap.state)**: \(names) — \(Self.escaped(gap.reason))\(method)\(remedy)\n"
+        let what = [Self.escaped(gap.what), names].filter { !$0.isEmpty }.joined(separator: " ")
+        return "- **\(gap.state)**: \(what) — \(Self.escaped(gap.reason))\(method)\(remedy)\n"
       }.joined()
     case .provenanceLegend:
       return Provenance.Source.allCases.map { "- (\($0.mark)) \($0.rawValue): \(Self.escaped($0.explanation))\n" }
