@@ -5,9 +5,10 @@ import Foundation
 /// first with exaggerated affinities, so that clusters gather while there is room between them, then with the true ones.
 /// The learning rate grows with the number of members (Belkina et al. 2019).
 ///
-/// With a momentum of 0.95 and three times the usual rate the divergence of 1000 and of 20 000 members falls about as far in
-/// 200 iterations as with the usual 0.8 in 1000, and further after. That is close to where it would overshoot, so the
-/// divergence is watched: if it has risen, the rate is halved.
+/// When the map has settled, it goes on with a momentum of 0.95 and three times the usual rate, by which the divergence falls
+/// faster than with the usual 0.8. Right after the exaggeration that would tear members apart that belong together (measured
+/// on 1000 evenly spread ones). It is close to where it would overshoot, so the divergence is watched: if it has risen, the
+/// rate is halved.
 struct TSNEDescent: Sendable {
   /// What affinities are multiplied by at first.
   var exaggeration = 12.0
@@ -15,9 +16,11 @@ struct TSNEDescent: Sendable {
   var exaggerated = 250
   /// Iterations without, at most.
   var iterations = 500
-  /// Momentum without exaggeration; with it, 0.5.
+  /// How many of these are the usual ones, with a momentum of 0.8 and a rate of 1.
+  var settling = 100
+  /// Momentum after that. With exaggeration it is 0.5.
   var momentum = 0.95
-  /// The learning rate as a multiple of the number of members, without exaggeration.
+  /// The learning rate after that, as a multiple of the number of members.
   var rate = 3.0
   /// Every so many iterations it is asked whether to go on.
   var checkEvery = 50
@@ -43,10 +46,11 @@ struct TSNEDescent: Sendable {
       if done == exaggerated { gains = even }
       let factor = isExaggerated ? exaggeration : 1
       // A quarter, for our gradient has the 4 that others leave out.
-      let rate = max(Double(n) / factor, 50) / 4 * (isExaggerated ? 1 : rate) * slower
+      let rate = max(Double(n) / factor, 50) / 4 * (done < exaggerated + settling ? 1 : rate) * slower
       objective.gradient(at: points, exaggeration: factor, into: &gradient)
       Self.step(
-        &points, &update, &gains, gradient, rate: rate, momentum: isExaggerated ? 0.5 : momentum)
+        &points, &update, &gains, gradient, rate: rate,
+        momentum: isExaggerated ? 0.5 : done < exaggerated + settling ? 0.8 : momentum)
       done += 1
       guard done > exaggerated, (done - exaggerated).isMultiple(of: checkEvery) || done == exaggerated + iterations
       else { continue }
