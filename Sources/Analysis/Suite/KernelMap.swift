@@ -31,7 +31,7 @@ public struct KernelMap: Codable, Sendable, Equatable {
   /// Kernels below this share of their member's kernel time are left out.
   static let leastShare = 0.0005
   /// Points on a map at most.
-  static let limit = 3000
+  static let limit = 2000
 
   init(_ set: MemberSet, seed: UInt64) throws(Unavailable) {
     let all = set.members.flatMap { member in member.kernels.map { (member.id, $0) } }
@@ -68,7 +68,7 @@ public struct KernelMap: Codable, Sendable, Equatable {
       Point(member: $0.0, name: $0.1.name, shapes: $0.1.shapes, category: $0.1.category, share: $0.1.share)
     }
     features = table.features
-    map = try SimilarityMap.of(table.matrix, seed: seed, restarts: 3)
+    map = try SimilarityMap.of(table.matrix, seed: seed, restarts: 2)
     leftOut = all.count - kept.count
     let keptShare = kept.reduce(0.0) { $0 + $1.1.share }
     let allShare = all.reduce(0.0) { $0 + $1.1.share }
