@@ -4,7 +4,9 @@
 public struct ConvexHull: Codable, Sendable, Equatable {
   /// A point.
   public struct Point: Codable, Sendable, Equatable {
+    /// To the right.
     public var x: Double
+    /// Upwards.
     public var y: Double
 
     /// Makes a point.
