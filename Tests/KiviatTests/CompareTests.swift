@@ -80,7 +80,7 @@ import Testing
     #expect(made.status == 0, "\(made)")
     try profile("a.kiviat", "exit 0", repetitions: 1)
     let ended = try workplace.kiviat("compare", "suite", "a.kiviat")
-    #expect(ended.status == 64 && ended.errors.contains("several benchmarks"), "\(ended)")
+    #expect(ended.status == 64 && ended.errors.contains("is a suite and the other side is not"), "\(ended)")
     let different = try workplace.kiviat("compare", "suite/one.kiviat", "suite/other.kiviat")
     #expect(different.status == 64 && different.errors.contains("--force"), "\(different)")
     let forced = try workplace.kiviat("compare", "suite/one.kiviat", "suite/other.kiviat", "--force")
