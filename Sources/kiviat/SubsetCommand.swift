@@ -85,9 +85,11 @@ struct SubsetCommand: ParsableCommand {
       linkage: similarity.linkage, clusters: similarity.clusters, size: size, seed: similarity.seed)
     let others = try against.map(MemberSetArgument.memberSet)
     let sets = try suites.map(MemberSetArgument.memberSet)
-    let texts = try sets.map {
-      try Report.render(
-        SubsetChoice(of: $0, options, against: others), as: format, version: kiviatVersion, color: color)
+    let texts = try sets.map { all in
+      var (set, leftOut) = all.comparable(by: options.features)
+      set.remarks += leftOut
+      return try Report.render(
+        SubsetChoice(of: set, options, against: others), as: format, version: kiviatVersion, color: color)
     }
     try file.write(texts.joined(separator: format == .markdown ? "\n---\n\n" : "\n"))
     if let written = file.path { Terminal.info("wrote \(written)") }

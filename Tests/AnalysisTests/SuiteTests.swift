@@ -161,6 +161,17 @@ struct SuiteTests {
     #expect(none.words.isEmpty)
   }
 
+  @Test func aMemberWithoutNumbersIsNotCompared() throws {
+    var set = Self.set(4)
+    set.members.append(SuiteMember(id: "X", title: "Never run", evidence: []))
+    let similarity = try #require(SuiteCharacterization(of: set).similarity.value)
+    #expect(similarity.features.members == ["B0", "B1", "B2", "B3"])
+    #expect(similarity.leftOut.count == 1 && similarity.leftOut[0].contains("Never run has too few numbers"))
+    let comparison = SuiteComparison(set, Self.set(3))
+    #expect(try #require(comparison.joint.value).firstCount == 4)
+    #expect(comparison.joint.value?.leftOut.count == 1)
+  }
+
   @Test func identicalBenchmarksAreNoTrap() {
     let suite = SuiteCharacterization(of: Self.set(4, identical: true), features: .patterns)
     // Every feature is the same for all: there is nothing to compare by, and that is said.

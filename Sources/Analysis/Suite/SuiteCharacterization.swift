@@ -57,11 +57,12 @@ public struct SuiteCharacterization: Codable, Sendable, Equatable {
       kernelMap = .unavailable(error)
     }
     cost = SuiteCost(set)
+    let comparable = set.comparable(by: chosen).set
     subsets =
-      set.members.count > 1
+      comparable.members.count > 1
       ? SubsetPreset.allCases.map { [similarity] preset in
         SubsetChoice(
-          of: set, SubsetOptions(preset, features: chosen, linkage: linkage, clusters: clusters, seed: seed),
+          of: comparable, SubsetOptions(preset, features: chosen, linkage: linkage, clusters: clusters, seed: seed),
           grouping: similarity.value?.grouping)
       } : []
     words = []

@@ -67,6 +67,8 @@ public struct SuiteComparison: Codable, Sendable, Equatable {
   public struct Joint: Codable, Sendable, Equatable {
     /// By which features.
     public var selection: FeatureSelection
+    /// Members that can't be compared, a sentence each.
+    public var leftOut: [String]
     /// Members of both, those of the first suite first, named `suite/id`.
     public var features: FeatureTable.Scaled
     /// How many belong to the first.
@@ -232,7 +234,12 @@ public struct SuiteComparison: Codable, Sendable, Equatable {
 }
 
 extension SuiteComparison.Joint {
-  init(_ first: MemberSet, _ second: MemberSet, _ wanted: FeatureSelection?, seed: UInt64) throws(Unavailable) {
+  init(_ one: MemberSet, _ other: MemberSet, _ wanted: FeatureSelection?, seed: UInt64) throws(Unavailable) {
+    let isMeasured = [one, other].allSatisfy { set in set.members.contains { !$0.patterns.isEmpty } }
+    let selection = wanted ?? (isMeasured ? .both : .model)
+    let (first, without) = one.comparable(by: selection)
+    let (second, withoutToo) = other.comparable(by: selection)
+    leftOut = without + withoutToo
     func named(_ set: MemberSet) -> [SuiteMember] {
       set.members.map { member in
         var member = member
@@ -244,8 +251,6 @@ extension SuiteComparison.Joint {
     guard !first.members.isEmpty, !second.members.isEmpty, union.members.count > 2 else {
       throw Unavailable("\(Words.counted(union.members.count, "benchmark")) in both suites: a common space takes three")
     }
-    let isMeasured = union.members.allSatisfy { !$0.patterns.isEmpty }
-    let selection = wanted ?? (isMeasured ? .both : .model)
     let features = union.features(selection)
     guard !features.features.isEmpty else {
       throw Unavailable(

@@ -30,6 +30,26 @@ extension MemberSet {
     }
   }
 
+  /// The members of whom at least half the features are known, and a sentence about each of the others. With nothing but other
+  /// members' medians in its place, a member that failed would look like the most ordinary one.
+  public func comparable(by selection: FeatureSelection) -> (set: MemberSet, leftOut: [String]) {
+    // What was measured of nobody tells nothing about anybody.
+    let features = featureTable(selection).features.filter { $0.values.contains { $0?.isFinite ?? false } }
+    var kept = self
+    var leftOut: [String] = []
+    kept.members = members.indices.filter { row in
+      let known = features.count { $0.values[row]?.isFinite ?? false }
+      let isKept = 2 * known >= features.count
+      if !isKept {
+        leftOut.append(
+          "\(members[row].title) has too few numbers to be compared with the others (\(known) of \(features.count) features)"
+        )
+      }
+      return isKept
+    }.map { members[$0] }
+    return (kept, leftOut)
+  }
+
   /// The same features before scaling; shares as their square roots.
   func featureTable(_ selection: FeatureSelection) -> FeatureTable {
     switch selection {

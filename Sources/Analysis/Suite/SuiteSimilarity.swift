@@ -26,7 +26,9 @@ public struct SuiteSimilarity: Codable, Sendable, Equatable {
 
   /// Which features.
   public var selection: FeatureSelection
-  /// The features on one scale.
+  /// Members that can't be compared, a sentence each.
+  public var leftOut: [String]
+  /// The features on one scale; the members are those that can be compared.
   public var features: FeatureTable.Scaled
   /// Along which directions the members differ most.
   public var components: PrincipalComponents
@@ -43,11 +45,14 @@ public struct SuiteSimilarity: Codable, Sendable, Equatable {
   ///   - linkage: of the tree that is cut into groups.
   ///   - clusters: how many; `nil` for what silhouette and gap statistic say.
   init(
-    _ set: MemberSet, _ selection: FeatureSelection, linkage: Dendrogram.Linkage, clusters: Int?, seed: UInt64
+    _ all: MemberSet, _ selection: FeatureSelection, linkage: Dendrogram.Linkage, clusters: Int?, seed: UInt64
   ) throws(Unavailable) {
+    let (set, leftOut) = all.comparable(by: selection)
+    self.leftOut = leftOut
     guard set.members.count > 2 else {
       throw Unavailable(
-        "\(Words.counted(set.members.count, "benchmark")): similarity takes three or more",
+        "\(Words.counted(set.members.count, "benchmark")): similarity takes three or more"
+          + leftOut.map { "; \($0)" }.joined(),
         remedy: "profile more benchmarks of the suite")
     }
     let features = set.features(selection)

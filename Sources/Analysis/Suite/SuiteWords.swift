@@ -70,7 +70,7 @@ enum SuiteWords {
     let names = similarity.clusters.map { members in
       let shown = members.prefix(members.count > 6 ? 4 : 6).map { title($0, suite.set) }
       let more = members.count > shown.count ? " and \(members.count - shown.count) more" : ""
-      return "{" + shown.joined(separator: ", ") + more + "}"
+      return "{" + shown.joined(separator: "; ") + more + "}"
     }
     let stability = candidate.map {
       " Over bootstrap samples the groups come again with an adjusted Rand index of \(Words.decimal($0.stability, 2)) ± \(Words.decimal($0.stabilityDeviation, 2)) (1 is the same groups, 0 chance)."

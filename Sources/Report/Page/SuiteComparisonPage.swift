@@ -133,7 +133,11 @@ struct SuiteComparisonPage {
       return SuitePage.section("coverage", "Coverage", [SuitePage.missing("Coverage", why)])
     case .measured(let value, _): joint = value
     }
-    let ids = first.members.map { (0, $0) } + second.members.map { (1, $0) }
+    let ids = joint.features.members.enumerated().map { index, name -> (Int, SuiteMember) in
+      let (side, set) = index < joint.firstCount ? (0, first) : (1, second)
+      let id = String(name.dropFirst(set.name.count + 1))
+      return (side, set[id] ?? SuiteMember(id: id, title: id, because: ""))
+    }
     func points(_ x: (Int) -> Double, _ y: (Int) -> Double) -> [ScatterChart.Point] {
       ids.indices.map { index in
         ScatterChart.Point(
@@ -151,6 +155,7 @@ struct SuiteComparisonPage {
         "Both suites in one space of \(joint.features.features.count) features (\(SuitePage.words(joint.selection))), scaled over all members of both."
       )
     ]
+    blocks += joint.leftOut.map { .note(Note(.warning, $0)) }
     if components.scores.columns > 1 {
       blocks.append(
         .figure(

@@ -109,7 +109,7 @@ struct SuitePage {
           ? counted.first.map { Table.Cell.measured($0.quality, unit: "1") } ?? Table.Cell.empty
           : Table.Cell(NumberFormat.decimal(quality.reduce(0, +) / Double(quality.count)), sort: quality[0])
         var group = Table.Cell.empty
-        if suite.similarity.value != nil {
+        if let similarity = suite.similarity.value, similarity.features.members.contains(member.id) {
           let cluster = cluster(of: member.id)
           group = .key("\(cluster + 1)", .group(cluster))
         }

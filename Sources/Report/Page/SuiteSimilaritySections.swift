@@ -16,8 +16,8 @@ extension SuitePage {
     }
     return Self.section(
       "similarity", "Which benchmarks are alike", short: "Similarity",
-      [
-        .paragraph(featureWords(similarity)), mapFigure(similarity), treeFigure(similarity),
+      [.paragraph(featureWords(similarity))] + similarity.leftOut.map { .note(Note(.warning, $0)) } + [
+        mapFigure(similarity), treeFigure(similarity),
         candidatesTable(similarity),
         componentsFigure(similarity), pairsTable(similarity), alternativesTable(similarity), featuresTable(similarity),
       ])
