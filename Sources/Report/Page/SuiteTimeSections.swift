@@ -149,16 +149,6 @@ extension SuitePage {
       let why = members.lazy.compactMap(\.waiting.unavailable).first
       return Self.section("stalls", "Stalls and waiting", [gap, why.map { Self.missing("States of threads", $0) }])
     }
-    func color(_ state: Timeline.ThreadState) -> ColorKey {
-      switch state {
-      case .running: .running
-      case .runnable: .runnable
-      case .lock: .blockedLock
-      case .io: .blockedIO
-      case .sleeping: .sleeping
-      case .other: .blockedOther
-      }
-    }
     let states = Timeline.ThreadState.allCases.filter { state in known.contains { $0.1.contains { $0.state == state } }
     }
     let running = known.map { member, shares in (member, shares.first { $0.state == .running }?.share ?? 0) }
@@ -178,7 +168,9 @@ extension SuitePage {
                 rows: known.map { member, shares in
                   .init(
                     label: Self.label(member),
-                    segments: shares.map { .init(color: color($0.state), name: $0.state.rawValue, value: $0.share) })
+                    segments: shares.map {
+                      .init(color: ReportBuilder.color($0.state), name: $0.state.rawValue, value: $0.share)
+                    })
                 }, format: .percent, isCompact: true, showsTotals: false)),
             caption:
               "Share of all threads’ life in each state, mean over the runs. What is missing to 100 % could not be told apart.",
