@@ -61,6 +61,17 @@ private func table(_ matrix: Matrix) -> FeatureTable.Scaled {
 }
 
 @Suite struct SimilarityTests {
+  @Test func bootstrapSamplesAgreeAsBySciPy() {
+    let agreements = [0.6086956521739131, 1.0, 1.0, 1.0, 0.4155844155844156, 0.5714285714285714]
+    let groups = Dendrogram(data, linkage: .ward).cut(into: 3)
+    let found = (0..<6).map { s -> Double in
+      let sample = (0..<12).map { i in (i * i * i + (2 * s + 1) * i + i / (s + 2)) % 12 }
+      let tree = Dendrogram(data.selecting(rows: sample), linkage: .ward)
+      return Grouping.agreement(of: groups, with: tree, on: sample, clusters: 3)
+    }
+    #expect(agree(found, agreements), "\(found)")
+  }
+
   @Test func treesAreSciPys() {
     let ward = Dendrogram(data, linkage: .ward)
     #expect(agree(ward.merges.map(\.distance), wardDistances) && ward.merges.map(\.size) == sizes)

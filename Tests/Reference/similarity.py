@@ -31,6 +31,15 @@ a = [0, 0, 1, 1, 2, 2, 2, 0]
 b = [1, 1, 0, 0, 0, 2, 2, 1]
 show("rand", [adjusted_rand_score(a, b)])
 
+# Agreement of bootstrap samples with the groups of all members: three clusters by Ward, samples by a formula.
+found = []
+for s in range(6):
+    sample = [(i * i * i + (2 * s + 1) * i + i // (s + 2)) % 12 for i in range(12)]
+    cut = fcluster(linkage(data[sample], "ward"), 3, "maxclust")
+    held = sorted(set(sample))
+    found.append(adjusted_rand_score([labels[m] for m in held], [cut[sample.index(m)] for m in held]))
+show("bootstrapAgreements", found)
+
 # What Tests/AnalysisTests/MapTests.swift expects: affinities and trustworthiness by scikit-learn, divergence by the formula.
 from sklearn.manifold import trustworthiness  # noqa: E402
 from sklearn.manifold._t_sne import _joint_probabilities  # noqa: E402

@@ -63,13 +63,8 @@ public struct Grouping: Codable, Sendable, Equatable {
     let trees = samples.map { Dendrogram(data.selecting(rows: $0), linkage: linkage) }
     candidates = gaps.map { gap in
       let labels = dendrogram.cut(into: gap.clusters)
-      // Only members that a sample holds can be compared; one that it holds twice counts once.
-      let agreements = zip(samples, trees).map { sample, tree -> Double in
-        let cut = tree.cut(into: gap.clusters)
-        var first: [Int: Int] = [:]
-        for (place, member) in sample.enumerated() where first[member] == nil { first[member] = place }
-        let members = first.keys.sorted()
-        return Clustering.adjustedRand(members.map { labels[$0] }, members.compactMap { first[$0].map { cut[$0] } })
+      let agreements = zip(samples, trees).map { sample, tree in
+        Self.agreement(of: labels, with: tree, on: sample, clusters: gap.clusters)
       }
       let mean = Statistics.mean(agreements)
       let spread =
@@ -104,5 +99,15 @@ public struct Grouping: Codable, Sendable, Equatable {
       }
       return members.min { (distance($0), $0) < (distance($1), $1) } ?? 0
     }
+  }
+
+  /// The adjusted Rand index between groups and those of a bootstrap sample's tree. Only members that the sample holds can be
+  /// compared; one that it holds twice counts once.
+  static func agreement(of labels: [Int], with tree: Dendrogram, on sample: [Int], clusters: Int) -> Double {
+    let cut = tree.cut(into: clusters)
+    var first: [Int: Int] = [:]
+    for (place, member) in sample.enumerated() where first[member] == nil { first[member] = place }
+    let members = first.keys.sorted()
+    return Clustering.adjustedRand(members.map { labels[$0] }, members.compactMap { first[$0].map { cut[$0] } })
   }
 }
