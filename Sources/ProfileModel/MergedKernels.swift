@@ -13,7 +13,8 @@ public enum KernelDetail: Sendable {
 }
 
 /// Kernel rows of one repetition, added up as they come from the file. Nothing is kept of a row that is like an earlier one, and
-/// no string is made for it: its columns are compared as bytes where SQLite has them.
+/// no string is made for it: its columns are compared as bytes where SQLite has them. The first row of a kind is read once more,
+/// as every other row of a file is: with strings, provenance, and a check of each column's type.
 struct MergedKernels {
   /// Rows of one name, category, phase, thread, shapes and types.
   private struct Group {
@@ -41,20 +42,25 @@ struct MergedKernels {
   /// Kernels that samples point to, and the merged records that took their place.
   private(set) var replaced: [Int64: Int64] = [:]
   private let referenced: Set<Int64>
+  private let lastReferenced: Int64
 
-  init(referenced: Set<Int64>) { self.referenced = referenced }
+  init(referenced: Set<Int64>) {
+    self.referenced = referenced
+    lastReferenced = referenced.max() ?? .min
+  }
 
-  static let columns = """
-    repetition, id, name, category, phase, thread, shapes, types, calls, total_ns, self_ns, flops, flops_source, flops_detail,
-    bytes, bytes_source, bytes_detail
-    """
+  /// What is looked at of every row: the fewer columns, the less SQLite copies.
+  static let columns =
+    "repetition, id, name, category, phase, thread, shapes, types, calls, total_ns, self_ns, flops, bytes"
 
   /// Adds the row on which the statement stands.
-  mutating func add(_ row: KernelRow) throws {
+  ///
+  /// - Parameter record: reads the row of an id whole.
+  mutating func add(_ row: KernelRow, _ record: (Int64) throws -> KernelRecord) throws {
     key.removeAll(keepingCapacity: true)
     var hash: UInt64 = 0x9E37_79B9_7F4A_7C15
     for column in Int32(2)...7 {
-      let bytes = try row.bytes(column)
+      let bytes = row.bytes(column)
       hash = Self.mix(hash, bytes)
       key.append(contentsOf: bytes)
       key.append(0)
@@ -67,18 +73,18 @@ struct MergedKernels {
       groups[index].record.totalNanoseconds.add(saturating: try row.integer(9))
       groups[index].record.selfNanoseconds.add(saturating: try row.integer(10))
     } else {
-      try insert(row, id: id, hash: hash)
+      insert(try record(id), hash: hash)
     }
     let group = index ?? groups.count - 1
     if let value = try row.realOrNil(11) {
       groups[group].flops.sum += value
       groups[group].flops.known += 1
     }
-    if let value = try row.realOrNil(14) {
+    if let value = try row.realOrNil(12) {
       groups[group].bytes.sum += value
       groups[group].bytes.known += 1
     }
-    if referenced.contains(id) { replaced[id] = groups[group].record.id }
+    if id <= lastReferenced, referenced.contains(id) { replaced[id] = groups[group].record.id }
   }
 
   /// Eight bytes at a time; neighbouring columns are told apart by their lengths.
@@ -115,22 +121,10 @@ struct MergedKernels {
     return nil
   }
 
-  private mutating func insert(_ row: KernelRow, id: Int64, hash: UInt64) throws {
-    let why = Unavailable("left out: rows of several modules were added up")
-    func value(_ column: Int32) throws -> Measured<Double> {
-      let source = try row.textOrNil(column + 1).map { Provenance.Source(rawValue: $0) ?? .declared }
-      let detail = try row.textOrNil(column + 2)
-      guard try row.realOrNil(column) != nil || source != nil else {
-        return .unavailable(Unavailable(detail ?? "not measured"))
-      }
-      return .measured(try row.realOrNil(column) ?? .nan, Provenance(source ?? .declared, detail: detail))
-    }
-    let record = KernelRecord(
-      id: id, name: try row.text(2), category: KernelCategory(rawValue: try row.text(3)) ?? .uncategorized,
-      phase: KernelRecord.Phase(rawValue: try row.text(4)) ?? .other, modulePath: "", thread: try row.text(5),
-      shapes: try row.text(6), types: try row.text(7), calls: try row.integer(8),
-      totalNanoseconds: try row.integer(9), selfNanoseconds: try row.integer(10),
-      threadCPUNanoseconds: .unavailable(why), flops: try value(11), bytes: try value(14))
+  private mutating func insert(_ record: KernelRecord, hash: UInt64) {
+    var record = record
+    record.modulePath = ""
+    record.threadCPUNanoseconds = .unavailable(Unavailable("left out: rows of several modules were added up"))
     let start = keys.count
     keys.append(contentsOf: key)
     groups.append(Group(hash: hash, key: start..<keys.count, record: record))
@@ -173,7 +167,7 @@ extension Int64 {
   }
 }
 
-/// A row of table `kernel` while SQLite stands on it. Its columns are checked for their types as `ProfileFields` does.
+/// A row of table `kernel` while SQLite stands on it. Numbers are checked for their types; texts where they are read whole.
 struct KernelRow {
   let statement: OpaquePointer
 
@@ -183,17 +177,10 @@ struct KernelRow {
   }
 
   /// The bytes of a text, good until the next step.
-  func bytes(_ column: Int32) throws -> UnsafeRawBufferPointer {
-    guard sqlite3_column_type(statement, column) == SQLITE_TEXT else { throw damage("a text", column) }
+  func bytes(_ column: Int32) -> UnsafeRawBufferPointer {
     // Not sqlite3_column_text: it would copy each text to end it with a zero.
     let start = sqlite3_column_blob(statement, column)
     return UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(statement, column)))
-  }
-
-  func text(_ column: Int32) throws -> String { String(decoding: try bytes(column), as: UTF8.self) }
-
-  func textOrNil(_ column: Int32) throws -> String? {
-    sqlite3_column_type(statement, column) == SQLITE_NULL ? nil : try text(column)
   }
 
   func integer(_ column: Int32) throws -> Int64 {

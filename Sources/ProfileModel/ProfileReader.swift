@@ -286,33 +286,45 @@ private struct ProfileReader {
     profile.stacks = stacks
   }
 
+  private static let kernelColumns = """
+    id, name, category, phase, module_path, thread, shapes, types, calls, total_ns, self_ns, cpu_ns, cpu_source,
+    cpu_detail, flops, flops_source, flops_detail, bytes, bytes_source, bytes_detail
+    """
+
   private mutating func readKernels(_ db: Database) throws {
-    try eachOfRepetition(
-      db,
-      """
-      id, name, category, phase, module_path, thread, shapes, types, calls, total_ns, self_ns, cpu_ns, cpu_source,
-      cpu_detail, flops, flops_source, flops_detail, bytes, bytes_source, bytes_detail
-      """, from: "kernel", order: "id"
-    ) { f, data in
-      var kernel = KernelRecord(
-        id: try f.integer(), name: try f.text(), category: try f.name(or: .uncategorized),
-        phase: try f.name(or: .other), modulePath: try f.text(), thread: try f.text(), shapes: try f.text(),
-        types: try f.text(), calls: try f.integer(), totalNanoseconds: try f.integer(),
-        selfNanoseconds: try f.integer(), threadCPUNanoseconds: .unavailable(Unavailable("")),
-        flops: .unavailable(Unavailable("")), bytes: .unavailable(Unavailable("")))
-      let cpu: Int64? = try f.integerOrNil()
-      kernel.threadCPUNanoseconds = try f.brief(cpu, notANumber: nil)
-      let flops = try f.realOrNil()
-      kernel.flops = try f.brief(flops, notANumber: .nan)
-      let bytes = try f.realOrNil()
-      kernel.bytes = try f.brief(bytes, notANumber: .nan)
-      data.kernels.append(kernel)
+    try eachOfRepetition(db, Self.kernelColumns, from: "kernel", order: "id") { f, data in
+      data.kernels.append(try Self.kernel(&f))
     }
+  }
+
+  private static func kernel(_ f: inout ProfileFields) throws -> KernelRecord {
+    var kernel = KernelRecord(
+      id: try f.integer(), name: try f.text(), category: try f.name(or: .uncategorized),
+      phase: try f.name(or: .other), modulePath: try f.text(), thread: try f.text(), shapes: try f.text(),
+      types: try f.text(), calls: try f.integer(), totalNanoseconds: try f.integer(),
+      selfNanoseconds: try f.integer(), threadCPUNanoseconds: .unavailable(Unavailable("")),
+      flops: .unavailable(Unavailable("")), bytes: .unavailable(Unavailable("")))
+    let cpu: Int64? = try f.integerOrNil()
+    kernel.threadCPUNanoseconds = try f.brief(cpu, notANumber: nil)
+    let flops = try f.realOrNil()
+    kernel.flops = try f.brief(flops, notANumber: .nan)
+    let bytes = try f.realOrNil()
+    kernel.bytes = try f.brief(bytes, notANumber: .nan)
+    return kernel
   }
 
   private mutating func readMergedKernels(_ db: Database) throws {
     let rows = try db.makeStatement(sql: "SELECT \(MergedKernels.columns) FROM kernel ORDER BY repetition, id")
     let statement = rows.sqliteStatement
+    let whole = try db.makeStatement(
+      sql: "SELECT \(Self.kernelColumns) FROM kernel WHERE repetition = ? AND id = ?")
+    func record(_ repetition: Int, _ id: Int64) throws -> KernelRecord {
+      guard let row = try Row.fetchOne(whole, arguments: [repetition, id]) else {
+        throw ProfileFields.Damage(description: "table kernel has a row that can't be found again")
+      }
+      var fields = ProfileFields(row, table: "kernel")
+      return try Self.kernel(&fields)
+    }
     var current: (index: Int, kernels: MergedKernels)?
     func store(_ repetitions: inout [Int: RepetitionData]) {
       guard let current, var data = repetitions.removeValue(forKey: current.index) else { return }
@@ -335,7 +347,7 @@ private struct ProfileReader {
           store(&repetitions)
           current = (index, MergedKernels(referenced: Set((repetitions[index]?.samples ?? []).compactMap(\.kernel))))
         }
-        try current?.kernels.add(row)
+        try current?.kernels.add(row) { try record(index, $0) }
       case let code: throw DatabaseError(resultCode: ResultCode(rawValue: code))
       }
     }
