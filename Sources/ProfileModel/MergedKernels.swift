@@ -3,13 +3,13 @@ import Foundation
 import GRDB
 import GRDBSQLite
 
-/// How much a reader wants to know of the traced kernels.
-public enum KernelDetail: Sendable {
-  /// Each row as it was recorded.
-  case each
-  /// Rows that differ in nothing but module path and id are added up: a suite's report looks at operations and their operands.
-  /// The path is empty then, and CPU time is left out.
-  case merged
+/// How much of a profile a reader wants.
+public enum ProfileDetail: Sendable {
+  /// Everything.
+  case whole
+  /// What a suite's report looks at: kernels that differ in nothing but module path and id are added up (the path is empty then,
+  /// and CPU time is left out), and the points of time series are left out.
+  case summary
 }
 
 /// Kernel rows of one repetition, added up as they come from the file. Nothing is kept of a row that is like an earlier one, and

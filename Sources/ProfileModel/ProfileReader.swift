@@ -6,9 +6,9 @@ import GRDBSQLite
 extension Profile {
   /// Reads a profile file. A profile left by a killed writer is read up to its last commit.
   ///
-  /// - Parameter kernels: whether each traced kernel is wanted, or those alike added up.
+  /// - Parameter detail: how much of it is wanted.
   /// - Throws: `ProfileError`, never anything else.
-  public init(contentsOf path: String, kernels: KernelDetail = .each) throws {
+  public init(contentsOf path: String, detail: ProfileDetail = .whole) throws {
     try Self.check(path)
     do {
       self = try Self.open(path).read { db in
@@ -19,7 +19,7 @@ extension Profile {
         }
         // Only now: the first read has rolled a journal back, and our lock keeps the file as it is.
         try Self.checkLength(path)
-        return try ProfileReader(db, version: version, kernels: kernels).profile
+        return try ProfileReader(db, version: version, detail: detail).profile
       }
     } catch let error as ProfileFields.Damage {
       throw ProfileError.damaged(path: path, detail: error.description)
@@ -117,15 +117,15 @@ private struct ProfileReader {
   private var repetitions: [Int: RepetitionData] = [:]
 
   /// A later version's columns are read here by `version`; a table that an older one lacks stays empty.
-  init(_ db: Database, version: Int32, kernels: KernelDetail) throws {
+  init(_ db: Database, version: Int32, detail: ProfileDetail) throws {
     profile = Profile(schemaVersion: version)
     try Self.checkTables(db)
     try readRun(db)
-    try readTotals(db)
+    try readTotals(db, detail)
     try readSamples(db)
-    switch kernels {
-    case .each: try readKernels(db)
-    case .merged: try readMergedKernels(db)
+    switch detail {
+    case .whole: try readKernels(db)
+    case .summary: try readMergedKernels(db)
     }
     try readWorkloadLog(db)
     profile.repetitions = repetitions.values.sorted { $0.repetition.index < $1.repetition.index }
@@ -221,7 +221,7 @@ private struct ProfileReader {
     }
   }
 
-  private mutating func readTotals(_ db: Database) throws {
+  private mutating func readTotals(_ db: Database, _ detail: ProfileDetail) throws {
     func quantity(_ f: inout ProfileFields) throws -> Quantity {
       let (name, unit, value) = (try f.text(), try f.text(), try f.quantityValue())
       return Quantity(name, unit: unit, try f.measured(value, notANumber: .number(.nan)))
@@ -257,6 +257,7 @@ private struct ProfileReader {
             detail: try f.textOrNil())))
     }
     profile.series = series
+    guard detail == .whole else { return }
     try eachOfRepetition(db, "series, time_ns, value", from: "point", order: "series, time_ns") { f, data in
       data.points.append(SeriesPoint(series: try f.text(), timeNanoseconds: try f.integer(), value: try f.real()))
     }

@@ -65,7 +65,7 @@ enum SuiteMembers {
     DispatchQueue.concurrentPerform(iterations: paths.count) { index in
       let result = Result {
         RunEvidence.of(
-          try Profile(contentsOf: paths[index], kernels: .merged),
+          try Profile(contentsOf: paths[index], detail: .summary),
           name: paths[index].split(separator: "/").last.map(String.init) ?? "")
       }
       results.withLock { $0[index] = result }

@@ -66,7 +66,7 @@ import Testing
     }
     let path = try Self.file(kernels, in: folder)
     let each = try Profile(contentsOf: path)
-    let merged = try Profile(contentsOf: path, kernels: .merged)
+    let merged = try Profile(contentsOf: path, detail: .summary)
     #expect(merged.repetitions.count == 2)
     for (all, few) in zip(each.repetitions, merged.repetitions) {
       let groups = Dictionary(grouping: all.kernels, by: Key.init)
@@ -98,7 +98,7 @@ import Testing
       Self.kernel(5, "a", module: "x"), Self.kernel(6, "b", module: "x"), Self.kernel(7, "a", module: "y"),
     ]
     let path = try Self.file(kernels, samples: [7, 6, nil, 99], in: folder)
-    let samples = try Profile(contentsOf: path, kernels: .merged).repetitions[0].samples
+    let samples = try Profile(contentsOf: path, detail: .summary).repetitions[0].samples
     // 7 became part of 5; a kernel that the file does not hold stays what it was.
     let wanted: [Int64?] = [5, 6, nil, 99]
     #expect(samples.map { $0.kernel } == wanted)
@@ -109,14 +109,14 @@ import Testing
     let folder = TemporaryFolder()
     let path = try Self.file(
       [Self.kernel(1, "ab", module: "", shapes: "c"), Self.kernel(2, "a", module: "", shapes: "bc")], in: folder)
-    #expect(try Profile(contentsOf: path, kernels: .merged).repetitions[0].kernels.count == 2)
+    #expect(try Profile(contentsOf: path, detail: .summary).repetitions[0].kernels.count == 2)
   }
 
   @Test func timesStopAtTheLargestNumber() throws {
     let folder = TemporaryFolder()
     let path = try Self.file(
       [Self.kernel(1, "a", module: "x", time: .max - 1), Self.kernel(2, "a", module: "y", time: .max - 1)], in: folder)
-    #expect(try Profile(contentsOf: path, kernels: .merged).repetitions[0].kernels[0].selfNanoseconds == .max)
+    #expect(try Profile(contentsOf: path, detail: .summary).repetitions[0].kernels[0].selfNanoseconds == .max)
   }
 
   @Test(arguments: [
@@ -128,7 +128,7 @@ import Testing
     let path = try Self.file([Self.kernel(1, "a", module: "x"), Self.kernel(2, "a", module: "y")], in: folder)
     try DatabaseQueue(path: path).write { try $0.execute(sql: "UPDATE kernel SET \(column) = \(value) WHERE id = 2") }
     #expect {
-      try Profile(contentsOf: path, kernels: .merged)
+      try Profile(contentsOf: path, detail: .summary)
     } throws: { error in
       if case ProfileError.damaged(_, let detail) = error { detail.contains("in column \(column)") } else { false }
     }

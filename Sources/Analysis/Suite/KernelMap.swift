@@ -31,7 +31,7 @@ public struct KernelMap: Codable, Sendable, Equatable {
   /// Kernels below this share of their member's kernel time are left out.
   static let leastShare = 0.0005
   /// Points on a map at most.
-  static let limit = 1000
+  static let limit = 1500
 
   init(_ set: MemberSet, seed: UInt64) throws(Unavailable) {
     let all = set.members.flatMap { member in member.kernels.map { (member.id, $0) } }
