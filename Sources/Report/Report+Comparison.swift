@@ -18,4 +18,9 @@ extension Report {
     case .text: RunComparisonText(comparison: comparison, color: color).text()
     }
   }
+
+  /// The figures and tables of a comparison as files for papers.
+  public static func figures(of comparison: RunComparison) -> [FigureFile] {
+    FigureFiles.files(of: [RunComparisonPage(comparison: comparison).document()])
+  }
 }

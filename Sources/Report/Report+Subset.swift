@@ -18,4 +18,9 @@ extension Report {
     case .text: SubsetText(choice: choice, color: color).text()
     }
   }
+
+  /// The figures and tables of a subset as files for papers.
+  public static func figures(of choice: SubsetChoice, version: String) -> [FigureFile] {
+    FigureFiles.files(of: [SubsetPage.document(choice, version: version)])
+  }
 }

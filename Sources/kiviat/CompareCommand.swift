@@ -45,7 +45,8 @@ struct CompareCommand: ParsableCommand {
   @Option(
     name: .long,
     help: ArgumentHelp(
-      "A folder for every figure of two suites as SVG, and all numbers as CSV and LaTeX.", valueName: "dir"))
+      "A folder for every figure as SVG, and the numbers of every figure and table as CSV and LaTeX.", valueName: "dir")
+  )
   var figures: String?
 
   @OptionGroup(title: "Of suites")
@@ -116,10 +117,10 @@ struct CompareCommand: ParsableCommand {
   }
 
   private func compare(_ a: [String], _ b: [String]) throws {
-    guard figures == nil else { throw Failure(message: "--figures is for two suites", status: 64) }
     let format = chosenFormat
     // Before the work, so that a bad path fails at once.
     let file = try OutputFile(output ?? "-")
+    let folder = try figures.map(FigureFolder.init)
     for path in a where b.contains(where: { ProfilePaths.isSameFile($0, path) }) {
       throw Failure(
         message: "\(path) is on both sides: a run compared with itself says nothing; profile it again with -r 5",
@@ -139,6 +140,7 @@ struct CompareCommand: ParsableCommand {
       Terminal.info(comparison.summary.joined(separator: " "))
       Terminal.info("wrote \(written)")
     }
+    if let folder { Terminal.info(try folder.write(Report.figures(of: comparison))) }
     let status = Self.status(comparison)
     if status != 0 { throw ExitCode(status) }
   }

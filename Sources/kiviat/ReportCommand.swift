@@ -14,6 +14,7 @@ struct ReportCommand: ParsableCommand {
       kiviat report run.kiviat --format json -o -    everything, as documented in docs/report-json.md
       kiviat report *.kiviat -o all.html             several profiles on one page
       kiviat report aibench                          a suite's folder: its characterization, aibench/report.html
+      kiviat report published:aibench                the same of published numbers
       kiviat report run.kiviat --figures figures     besides, each figure as SVG, its numbers as CSV and LaTeX
       """)
 
@@ -49,18 +50,32 @@ struct ReportCommand: ParsableCommand {
     return format ?? ReportFormat.allCases.first { $0.fileExtension == suffix } ?? .html
   }
 
+  /// Whether the argument is a folder of profiles or published numbers.
+  private var isSuite: Bool {
+    ProfilePaths.isFolder(profiles[0]) || profiles[0].hasPrefix(MemberSetArgument.prefix)
+  }
+
+  /// Beside the profile, in the folder; `published-NAME.html` here for published numbers.
+  private func defaultOutput(_ format: ReportFormat) -> String {
+    guard profiles[0].hasPrefix(MemberSetArgument.prefix) else {
+      return ProfilePaths.report(besides: profiles[0], format)
+    }
+    let name = profiles[0].dropFirst(MemberSetArgument.prefix.count).split(separator: "/").last.map(String.init) ?? ""
+    return "published-" + name.replacingSuffix(".yaml", with: "." + format.fileExtension)
+  }
+
   func run() throws {
     let format = chosenFormat
-    let target = output ?? (format == .text ? "-" : ProfilePaths.report(besides: profiles[0], format))
+    let target = output ?? (format == .text ? "-" : defaultOutput(format))
     // Before the work, so that a bad path fails at once.
     let file = try OutputFile(target)
     let folder = try figures.map(FigureFolder.init)
     let color = file.path == nil && isatty(STDOUT_FILENO) == 1 && Terminal.isColorWanted
-    if profiles.count == 1, ProfilePaths.isFolder(profiles[0]) {
+    if profiles.count == 1, isSuite {
       let suite = SuiteCharacterization(
-        of: try SuiteMembers.read(folder: profiles[0]), features: similarity.features, linkage: similarity.linkage,
+        of: try MemberSetArgument.memberSet(profiles[0]), features: similarity.features, linkage: similarity.linkage,
         clusters: similarity.clusters, seed: similarity.seed)
-      for remark in suite.set.remarks { Terminal.warning(remark) }
+      if !suite.set.isPublished { for remark in suite.set.remarks { Terminal.warning(remark) } }
       try file.write(Report.render(suite, as: format, version: kiviatVersion))
       if let written = file.path { Terminal.info("wrote \(written)") }
       if let folder { Terminal.info(try folder.write(Report.figures(of: suite, version: kiviatVersion))) }

@@ -42,6 +42,12 @@ struct SubsetCommand: ParsableCommand {
   @Option(name: .shortAndLong, help: "Where to write: a file, or - for stdout.")
   var output = "-"
 
+  @Option(
+    help: ArgumentHelp(
+      "A folder for every figure as SVG, and the numbers of every figure and table as CSV and LaTeX.", valueName: "dir")
+  )
+  var figures: String?
+
   @Option(help: "html, markdown, json, csv or text. Default: by the output’s name, else text.")
   var format: ReportFormat?
 
@@ -52,6 +58,9 @@ struct SubsetCommand: ParsableCommand {
     if suites.isEmpty { throw ValidationError("name a suite: kiviat subset published:aibench") }
     if suites.count > 1, output != "-" {
       throw ValidationError("several suites have several results: one at a time with -o")
+    }
+    if suites.count > 1, figures != nil {
+      throw ValidationError("several suites have several results: one at a time with --figures")
     }
     if suites.count > 1, format == .html || format == .json || format == .csv {
       throw ValidationError("several suites have several results: one at a time as \(format?.rawValue ?? "")")
@@ -79,20 +88,24 @@ struct SubsetCommand: ParsableCommand {
     let format = format ?? ReportFormat.allCases.first { $0.fileExtension == suffix } ?? .text
     // Before the work, so that a bad path fails at once.
     let file = try OutputFile(output)
+    let folder = try figures.map(FigureFolder.init)
     let color = file.path == nil && isatty(STDOUT_FILENO) == 1 && Terminal.isColorWanted
     let options = SubsetOptions(
       preset, without: try switchedOff(), variationLimit: limitVariation, features: similarity.features ?? .both,
       linkage: similarity.linkage, clusters: similarity.clusters, size: size, seed: similarity.seed)
     let others = try against.map(MemberSetArgument.memberSet)
     let sets = try suites.map(MemberSetArgument.memberSet)
-    let texts = try sets.map { all in
+    let choices = sets.map { all in
       var (set, leftOut) = all.comparable(by: options.features)
       set.remarks += leftOut
-      return try Report.render(
-        SubsetChoice(of: set, options, against: others), as: format, version: kiviatVersion, color: color)
+      return SubsetChoice(of: set, options, against: others)
     }
+    let texts = try choices.map { try Report.render($0, as: format, version: kiviatVersion, color: color) }
     try file.write(texts.joined(separator: format == .markdown ? "\n---\n\n" : "\n"))
     if let written = file.path { Terminal.info("wrote \(written)") }
+    if let folder, let choice = choices.first {
+      Terminal.info(try folder.write(Report.figures(of: choice, version: kiviatVersion)))
+    }
   }
 }
 

@@ -61,6 +61,10 @@ struct SuiteReportTests {
     let page = try workplace.kiviat(
       "compare", "published:aibench", "published:mlperf", "-o", "x.html", "--figures", "f")
     #expect(page.status == 0 && workplace.exists("f"), "\(page)")
+    let report = try workplace.kiviat("report", "published:aibench")
+    #expect(report.status == 0 && workplace.exists("published-aibench.html"), "\(report)")
+    let subset = try workplace.kiviat("subset", "published:aibench", "--features", "model", "--figures", "g")
+    #expect(subset.status == 0 && workplace.exists("g"), "\(subset)")
     let unknown = try workplace.kiviat("compare", "published:aibench", "published:none")
     #expect(unknown.status == 64 && unknown.errors.contains("there are aibench"), "\(unknown)")
   }
