@@ -154,17 +154,19 @@ extension Contrast {
   }
 
   /// How many repetitions a side would find a difference as large as the margin nine times in ten, at the variation seen:
-  /// normal approximation, n = 2 s² (z + z′)² ÷ margin².
+  /// normal approximation, n = 2 s² (z + z′)² ÷ margin². Where the interval leaves out 0, the difference that was seen takes the
+  /// margin's place: it need not be found more finely than that.
   private func remedy(margin: Double) -> String {
     let least = max(5, min(a.count, b.count) + 1)
     guard a.values.allSatisfy({ $0 > 0 }), b.values.allSatisfy({ $0 > 0 }), margin > 0 else {
       return "kiviat profile -r \(max(least, 10))"
     }
-    let variance =
-      (Statistics.moments(a.values.map { log($0) }).variance + Statistics.moments(b.values.map { log($0) }).variance)
-      / 2
+    let (one, two) = (Statistics.moments(a.values.map { log($0) }), Statistics.moments(b.values.map { log($0) }))
+    let variance = (one.variance + two.variance) / 2
+    let isApart = effectInterval.map { $0.lower > 0 || $0.upper < 0 } ?? false
+    let size = isApart ? max(margin, abs(two.mean - one.mean)) : margin
     let sum = Statistics.normalQuantile(1 - Self.level / 2) + Statistics.normalQuantile(0.9)
-    let needed = (2 * variance * sum * sum / (margin * margin)).rounded(.up)
+    let needed = (2 * variance * sum * sum / (size * size)).rounded(.up)
     guard needed <= 50 else {
       return needed < 1e6
         ? "a quieter machine; at this variation it takes about \(Int(needed)) repetitions a side" : "a quieter machine"

@@ -55,9 +55,12 @@ struct SuitePage {
 
   private var facts: [ReportDocument.Fact] {
     var facts: [ReportDocument.Fact] = [
-      .init(label: "Benchmarks", value: Prose("\(members.count)")),
-      .init(label: "Runs that count", value: Prose("\(members.reduce(0) { $0 + $1.runs.count(where: \.isCounted) })")),
+      .init(label: "Benchmarks", value: Prose("\(members.count)"))
     ]
+    if !set.isPublished {
+      let runs = members.reduce(0) { $0 + $1.runs.count(where: \.isCounted) }
+      facts.append(.init(label: "Runs that count", value: Prose("\(runs)")))
+    }
     if let seconds = suite.cost.seconds.value {
       facts.append(.init(label: "One session of each", value: Prose(Self.seconds(seconds))))
     }
@@ -85,10 +88,10 @@ struct SuitePage {
   static func seconds(_ seconds: Double) -> String { NumberFormat.duration(seconds * 1e9) }
 
   private var words: ReportDocument.Section? {
-    Self.section(
-      "words", "In words",
-      set.remarks.map { .note(Note(.warning, $0)) }
-        + suite.words.dropFirst(2).map { .paragraph(Prose(Self.unbroken($0))) })
+    let remarks = set.remarks.map { ReportDocument.Block.note(Note(.warning, $0)) }
+    let words = suite.words.dropFirst(2).map { ReportDocument.Block.paragraph(Prose(Self.unbroken($0))) }
+    // What is wrong with a measurement comes first; what a publication's reader has to know can wait.
+    return Self.section("words", "In words", set.isPublished ? words + remarks : remarks + words)
   }
 
   private var memberTable: ReportDocument.Section? {
