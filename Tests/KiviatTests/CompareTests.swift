@@ -13,9 +13,24 @@ import Testing
     #expect(ended.status == 0, "\(ended)")
   }
 
+  /// A profile of runs that took so many milliseconds: real ones would depend on what else the machine does.
+  private func recorded(_ name: String, milliseconds: [Int64], from start: Int64) throws {
+    let writer = try ProfileWriter(
+      creating: workplace.file(name), settings: ["kind": "command", "command": #"["work"]"#, "kiviat.version": "0"])
+    try writer.write { file in
+      for (index, time) in milliseconds.enumerated() {
+        var repetition = Repetition(
+          index: index, startedAtUnixNanoseconds: (start + Int64(index)) * 1_000_000_000,
+          startMonotonicNanoseconds: 0, wallNanoseconds: time * 1_000_000, state: .finished)
+        repetition.exitStatus = 0
+        try file.repetition(repetition)
+      }
+    }
+  }
+
   @Test func fasterSlowerAndFormats() throws {
-    try profile("short.kiviat", "sleep 0.02")
-    try profile("long.kiviat", "sleep 0.2")
+    try recorded("short.kiviat", milliseconds: [20, 21, 20, 22, 21, 20], from: 1000)
+    try recorded("long.kiviat", milliseconds: [201, 199, 203, 200, 198, 202], from: 2000)
     let slower = try workplace.kiviat("compare", "short.kiviat", "long.kiviat")
     #expect(slower.status == 3 && slower.text.hasPrefix("B is slower: wall time"), "\(slower)")
     let faster = try workplace.kiviat("compare", "long.kiviat", "short.kiviat", "-o", "x.html")
