@@ -1,5 +1,6 @@
 // How do two quantities of many things relate, or which things lie near each other on a map? Points, with what belongs to
 // them: groups' outlines, guides, step curves, bands.
+import Analysis
 import Foundation
 
 /// Points over two axes, linear or logarithmic, or on a map whose axes have no meaning.
@@ -133,20 +134,9 @@ struct ScatterChart: Chart {
     }
   }
 
-  /// The corners of the least convex polygon around points, anticlockwise as seen with y upwards (Andrew 1979).
+  /// The corners of the convex hull of places, as ``ConvexHull`` orders them.
   static func hull(_ points: [Place]) -> [Place] {
-    let sorted = Array(Set(points)).sorted { $0.x != $1.x ? $0.x < $1.x : $0.y < $1.y }
-    guard sorted.count > 2 else { return sorted }
-    func turn(_ a: Place, _ b: Place, _ c: Place) -> Double { (b.x - a.x) * (c.y - a.y) - (b.y - a.y) * (c.x - a.x) }
-    func half(_ points: [Place]) -> [Place] {
-      var chain: [Place] = []
-      for point in points {
-        while chain.count > 1, turn(chain[chain.count - 2], chain[chain.count - 1], point) <= 0 { chain.removeLast() }
-        chain.append(point)
-      }
-      return Array(chain.dropLast())
-    }
-    return half(sorted) + half(sorted.reversed())
+    ConvexHull(points.map { ConvexHull.Point(x: $0.x, y: $0.y) }).corners.map { Place(x: $0.x, y: $0.y) }
   }
 
   // MARK: Drawing
