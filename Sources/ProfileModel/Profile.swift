@@ -74,10 +74,16 @@ public struct RepetitionData: Sendable {
   public var points: [SeriesPoint] = []
   /// Processes and threads.
   public var threads: [ThreadRecord] = []
+  /// What the threads' time went to, by phase and category. Empty in files of version 1.
+  public var threadTimes: [ThreadTime] = []
   /// Samples with their stacks.
   public var samples: [SampleTotal] = []
   /// Traced kernels.
   public var kernels: [KernelRecord] = []
+  /// Event counts by kernel. Empty in files of version 1.
+  public var kernelCounters: [KernelCounter] = []
+  /// What a simulator counted. Empty in files of version 1.
+  public var simulatedCounts: [SimulatedCount] = []
   /// Training log, by step.
   public var steps: [TrainingStep] = []
   /// Training log, by epoch.

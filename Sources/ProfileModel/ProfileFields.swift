@@ -58,6 +58,20 @@ struct ProfileFields {
   /// A number. SQLite keeps "not a number" as NULL.
   mutating func real() throws -> Double { try realOrNil() ?? .nan }
 
+  /// The columns `low, high`: both or none.
+  mutating func intervalOrNil() throws -> ClosedRange<Double>? {
+    let (low, high) = (try realOrNil(), try realOrNil())
+    guard let low, let high else { return nil }
+    guard low <= high else { throw damage("an interval") }
+    return low...high
+  }
+
+  /// A named case, or `nil` for an empty name.
+  mutating func nameOrNil<Value: RawRepresentable<String>>(or fallback: Value) throws -> Value? {
+    let name = try text()
+    return name.isEmpty ? nil : Value(rawValue: name) ?? fallback
+  }
+
   /// A text.
   mutating func text() throws -> String {
     guard let value = try textOrNil() else { throw damage("a text") }

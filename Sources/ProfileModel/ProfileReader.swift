@@ -119,10 +119,11 @@ private struct ProfileReader {
   /// A later version's columns are read here by `version`; a table that an older one lacks stays empty.
   init(_ db: Database, version: Int32, detail: ProfileDetail) throws {
     profile = Profile(schemaVersion: version)
-    try Self.checkTables(db)
+    try Self.checkTables(db, version)
     try readRun(db)
     try readTotals(db, detail)
     try readSamples(db)
+    if version >= 2 { try readMicroarchitecture(db) }
     switch detail {
     case .whole: try readKernels(db)
     case .summary: try readMergedKernels(db)
@@ -132,9 +133,9 @@ private struct ProfileReader {
   }
 
   /// What stands under our names must be tables: a view could compute for ever.
-  private static func checkTables(_ db: Database) throws {
+  private static func checkTables(_ db: Database, _ version: Int32) throws {
     let real = try Set(String.fetchAll(db, sql: "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0"))
-    let missing = Set(ProfileSchema.tables).subtracting(real)
+    let missing = Set(ProfileSchema.tables(version: version)).subtracting(real)
     guard missing.isEmpty else {
       throw ProfileFields.Damage(description: "it lacks table \(missing.sorted().joined(separator: ", "))")
     }
@@ -226,7 +227,8 @@ private struct ProfileReader {
       let (name, unit, value) = (try f.text(), try f.text(), try f.quantityValue())
       return Quantity(name, unit: unit, try f.measured(value, notANumber: .number(.nan)))
     }
-    let provenance = "source, running_fraction, detail, reason, remedy"
+    let provenance = Self.provenanceColumns
+    let interval = profile.schemaVersion >= 2 ? ", low, high" : ""
     let quantityColumns = "name, unit, value, \(provenance)"
     var host: [Quantity] = []
     try each(
@@ -237,13 +239,15 @@ private struct ProfileReader {
       data.quantities.append(try quantity(&f))
     }
     try eachOfRepetition(
-      db, "event, unit, event_group, enabled_ns, running_ns, value, \(provenance)", from: "counter", order: "position"
+      db, "event, unit, event_group, enabled_ns, running_ns, value, \(provenance)\(interval)", from: "counter",
+      order: "position"
     ) { f, data in
       var total = CounterTotal(
         event: try f.text(), unit: try f.text(), group: try f.integerOrNil(), value: .init(0, .derived),
         enabledNanoseconds: try f.integer(), runningNanoseconds: try f.integer())
       let value = try f.realOrNil()
       total.value = try f.measured(value, notANumber: .nan)
+      if !interval.isEmpty { total.interval = try f.intervalOrNil() }
       data.counters.append(total)
     }
     var series: [Series] = []
@@ -285,6 +289,43 @@ private struct ProfileReader {
       stacks[try f.integer()] = StackNode(parent: try f.integerOrNil(), frame: try f.integer())
     }
     profile.stacks = stacks
+  }
+
+  private static let provenanceColumns = "source, running_fraction, detail, reason, remedy"
+
+  /// The tables of version 2.
+  private mutating func readMicroarchitecture(_ db: Database) throws {
+    try eachOfRepetition(
+      db, "pid, tid, start_ns, phase, category, state, time_ns, source, detail", from: "thread_time",
+      order: "start_ns, pid, tid, phase, category, state"
+    ) { f, data in
+      data.threadTimes.append(
+        ThreadTime(
+          pid: try f.integer(), tid: try f.integer(), startNanoseconds: try f.integer(),
+          phase: try f.nameOrNil(or: .other), category: try f.nameOrNil(or: .uncategorized),
+          state: try f.name(or: .other), nanoseconds: try f.integer(),
+          provenance: Provenance(try f.name(or: .derived), detail: try f.textOrNil())))
+    }
+    try eachOfRepetition(
+      db, "kernel, event, unit, value, \(Self.provenanceColumns), low, high", from: "kernel_counter",
+      order: "kernel, event"
+    ) { f, data in
+      var counter = KernelCounter(
+        kernel: try f.integer(), event: try f.text(), unit: try f.text(), value: .init(0, .derived))
+      let value = try f.realOrNil()
+      counter.value = try f.measured(value, notANumber: .nan)
+      counter.interval = try f.intervalOrNil()
+      data.kernelCounters.append(counter)
+    }
+    try eachOfRepetition(
+      db, "scope, category, name, module, event, value", from: "simulated_count",
+      order: "scope, category, name, module, event"
+    ) { f, data in
+      data.simulatedCounts.append(
+        SimulatedCount(
+          scope: try f.name(or: .function), category: try f.nameOrNil(or: .uncategorized), name: try f.text(),
+          module: try f.text(), event: try f.text(), value: try f.real()))
+    }
   }
 
   private static let kernelColumns = """
@@ -334,6 +375,10 @@ private struct ProfileReader {
       for sample in data.samples.indices {
         data.samples[sample].kernel = data.samples[sample].kernel.map { replaced[$0] ?? $0 }
       }
+      for counter in data.kernelCounters.indices {
+        let id = data.kernelCounters[counter].kernel
+        data.kernelCounters[counter].kernel = replaced[id] ?? id
+      }
       repetitions[current.index] = data
     }
     while true {
@@ -346,7 +391,10 @@ private struct ProfileReader {
         let index = Int(try row.integer(0))
         if current?.index != index {
           store(&repetitions)
-          current = (index, MergedKernels(referenced: Set((repetitions[index]?.samples ?? []).compactMap(\.kernel))))
+          let data = repetitions[index]
+          let sampled = (data?.samples ?? []).compactMap(\.kernel)
+          let counted = (data?.kernelCounters ?? []).map(\.kernel)
+          current = (index, MergedKernels(referenced: Set(sampled + counted)))
         }
         try current?.kernels.add(row) { try record(index, $0) }
       case let code: throw DatabaseError(resultCode: ResultCode(rawValue: code))

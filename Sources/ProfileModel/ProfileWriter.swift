@@ -117,10 +117,10 @@ public struct ProfileTransaction {
   /// An event count; `position` keeps the user's order.
   public func counter(_ c: CounterTotal, position: Int, repetition: Int) throws {
     try run(
-      "INSERT OR REPLACE INTO counter VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO counter VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       [
         repetition, position, c.event, c.unit, c.group, c.value.value, c.enabledNanoseconds, c.runningNanoseconds,
-      ] + Self.provenance(c.value))
+      ] + Self.provenance(c.value) + [c.interval?.lowerBound, c.interval?.upperBound])
   }
 
   /// What a time series means.
@@ -143,6 +143,16 @@ public struct ProfileTransaction {
         repetition, t.pid, t.tid, t.parentPID, t.name, t.startNanoseconds, t.endNanoseconds, t.runningNanoseconds,
         t.runnableNanoseconds, t.blockedLockNanoseconds, t.blockedIONanoseconds, t.sleepingNanoseconds,
         t.blockedOtherNanoseconds, t.exitStatus,
+      ])
+  }
+
+  /// A part of a thread's time: the total so far, not an increment.
+  public func threadTime(_ t: ThreadTime, repetition: Int) throws {
+    try run(
+      "INSERT OR REPLACE INTO thread_time VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      [
+        repetition, t.pid, t.tid, t.startNanoseconds, t.phase?.rawValue ?? "", t.category?.rawValue ?? "",
+        t.state.rawValue, t.nanoseconds, t.provenance.source.rawValue, t.provenance.detail,
       ])
   }
 
@@ -174,6 +184,21 @@ public struct ProfileTransaction {
     arguments += Self.brief(k.threadCPUNanoseconds) + Self.brief(k.flops) + Self.brief(k.bytes)
     try run(
       "INSERT OR REPLACE INTO kernel VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", arguments)
+  }
+
+  /// An event's count in a kernel: the total so far, not an increment.
+  public func kernelCounter(_ c: KernelCounter, repetition: Int) throws {
+    try run(
+      "INSERT OR REPLACE INTO kernel_counter VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      [repetition, c.kernel, c.event, c.unit, c.value.value] + Self.provenance(c.value)
+        + [c.interval?.lowerBound, c.interval?.upperBound])
+  }
+
+  /// A simulator's count.
+  public func simulatedCount(_ c: SimulatedCount, repetition: Int) throws {
+    try run(
+      "INSERT OR REPLACE INTO simulated_count VALUES (?, ?, ?, ?, ?, ?, ?)",
+      [repetition, c.scope.rawValue, c.category?.rawValue ?? "", c.name, c.module, c.event, c.value])
   }
 
   /// A training step.

@@ -5,7 +5,7 @@ public enum ProfileSchema {
   /// `PRAGMA application_id` of a profile: "Kivi".
   public static let applicationID: Int32 = 0x4B69_7669
   /// `PRAGMA user_version`: the layout that this build writes. Older ones are read for ever.
-  public static let version: Int32 = 1
+  public static let version: Int32 = 2
 
   /// Value, and where it came from or why there is none: the same columns wherever a measured value is kept.
   static let provenanceColumns = """
@@ -17,12 +17,18 @@ public enum ProfileSchema {
   /// `sample.kernel` of samples outside any traced kernel.
   static let noKernel: Int64 = -1
 
-  /// All tables of this version.
-  static let tables = [
+  /// The tables that every version has.
+  static let firstTables = [
     "setting", "repetition", "collector", "quantity", "counter", "series", "point", "thread", "frame", "stack",
-    "sample",
-    "kernel", "training_step", "training_epoch", "inference_query", "note",
+    "sample", "kernel", "training_step", "training_epoch", "inference_query", "note",
   ]
+  /// All tables of this version.
+  static let tables = tables(version: version)
+
+  /// The tables of a version's files.
+  static func tables(version: Int32) -> [String] {
+    firstTables + (version >= 2 ? ["thread_time", "kernel_counter", "simulated_count"] : [])
+  }
 
   static let creation = """
     CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -38,7 +44,7 @@ public enum ProfileSchema {
     CREATE TABLE counter (
       repetition INTEGER NOT NULL, position INTEGER NOT NULL, event TEXT NOT NULL, unit TEXT NOT NULL,
       event_group INTEGER, value REAL, enabled_ns INTEGER NOT NULL, running_ns INTEGER NOT NULL,
-      \(provenanceColumns), PRIMARY KEY (repetition, position)) WITHOUT ROWID;
+      \(provenanceColumns), low REAL, high REAL, PRIMARY KEY (repetition, position)) WITHOUT ROWID;
     CREATE TABLE series (name TEXT PRIMARY KEY, unit TEXT NOT NULL, \(provenanceColumns)) WITHOUT ROWID;
     CREATE TABLE point (
       repetition INTEGER NOT NULL, series TEXT NOT NULL, time_ns INTEGER NOT NULL, value REAL,
@@ -48,6 +54,11 @@ public enum ProfileSchema {
       name TEXT NOT NULL, start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, running_ns INTEGER,
       runnable_ns INTEGER, blocked_lock_ns INTEGER, blocked_io_ns INTEGER, sleeping_ns INTEGER,
       blocked_other_ns INTEGER, exit_status INTEGER, PRIMARY KEY (repetition, pid, tid, start_ns)) WITHOUT ROWID;
+    CREATE TABLE thread_time (
+      repetition INTEGER NOT NULL, pid INTEGER NOT NULL, tid INTEGER NOT NULL, start_ns INTEGER NOT NULL,
+      phase TEXT NOT NULL, category TEXT NOT NULL, state TEXT NOT NULL, time_ns INTEGER NOT NULL,
+      source TEXT NOT NULL, detail TEXT, PRIMARY KEY (repetition, pid, tid, start_ns, phase, category, state))
+      WITHOUT ROWID;
     CREATE TABLE frame (
       id INTEGER PRIMARY KEY, function TEXT NOT NULL, module TEXT NOT NULL, file TEXT, line INTEGER,
       kind TEXT NOT NULL);
@@ -62,6 +73,13 @@ public enum ProfileSchema {
       types TEXT NOT NULL, calls INTEGER NOT NULL, total_ns INTEGER NOT NULL, self_ns INTEGER NOT NULL,
       cpu_ns INTEGER, cpu_source TEXT, cpu_detail TEXT, flops REAL, flops_source TEXT, flops_detail TEXT,
       bytes REAL, bytes_source TEXT, bytes_detail TEXT, PRIMARY KEY (repetition, id)) WITHOUT ROWID;
+    CREATE TABLE kernel_counter (
+      repetition INTEGER NOT NULL, kernel INTEGER NOT NULL, event TEXT NOT NULL, unit TEXT NOT NULL, value REAL,
+      \(provenanceColumns), low REAL, high REAL, PRIMARY KEY (repetition, kernel, event)) WITHOUT ROWID;
+    CREATE TABLE simulated_count (
+      repetition INTEGER NOT NULL, scope TEXT NOT NULL, category TEXT NOT NULL, name TEXT NOT NULL,
+      module TEXT NOT NULL, event TEXT NOT NULL, value REAL NOT NULL,
+      PRIMARY KEY (repetition, scope, category, name, module, event)) WITHOUT ROWID;
     CREATE TABLE training_step (
       repetition INTEGER NOT NULL, step INTEGER NOT NULL, epoch INTEGER NOT NULL, time_ns INTEGER NOT NULL,
       duration_ns INTEGER NOT NULL, samples INTEGER NOT NULL, loss REAL, PRIMARY KEY (repetition, step))

@@ -150,6 +150,16 @@ import Testing
     #expect(data.notes == [Note(.warning, "an example")])
     #expect(data.collectors[0].remedy == "run as root")
     #expect(profile.host[0].value.value == .text("Example CPU"))
+    guard version >= 2 else {
+      #expect(data.threadTimes.isEmpty && data.kernelCounters.isEmpty && data.simulatedCounts.isEmpty)
+      return
+    }
+    #expect(data.counter("cycles:u")?.interval == 900...1100)
+    #expect(data.threadTimes.map(\.state) == [.working, .spinning])
+    #expect(data.threadTimes.map(\.phase) == [nil, .backward] && data.threadTimes.map(\.category) == [nil, .gemm])
+    #expect(data.kernelCounters[0].value.provenance?.runningFraction == 0.5)
+    #expect(data.kernelCounters[0].interval == 80...120)
+    #expect(data.simulatedCounts[0] == SimulatedCount(scope: .category, category: .gemm, event: "Ir", value: 1_000_000))
   }
 
   /// docs/profile-format.md names every table and column, and no other.

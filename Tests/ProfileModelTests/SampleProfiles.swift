@@ -69,7 +69,22 @@ struct RecordMaker {
   mutating func counter() -> CounterTotal {
     CounterTotal(
       event: text(), unit: text(), group: maybe(Int(int32())), value: measured(number()), enabledNanoseconds: integer(),
-      runningNanoseconds: integer())
+      runningNanoseconds: integer(), interval: maybe(-1...2.5))
+  }
+  mutating func threadTime(_ index: Int) -> ThreadTime {
+    ThreadTime(
+      pid: int32(), tid: int32(), startNanoseconds: Int64(index), phase: maybe(any(KernelRecord.Phase.self)),
+      category: maybe(any(KernelCategory.self)), state: any(TimeState.self), nanoseconds: integer(),
+      provenance: Provenance(any(Provenance.Source.self), detail: maybe(text())))
+  }
+  mutating func kernelCounter(_ index: Int) -> KernelCounter {
+    KernelCounter(
+      kernel: Int64(index), event: text(), unit: text(), value: measured(number()), interval: maybe(0...1e300))
+  }
+  mutating func simulatedCount(_ index: Int) -> SimulatedCount {
+    SimulatedCount(
+      scope: .function, category: .gemm, name: String(format: "%03d", index), module: text(), event: text(),
+      value: Double([0, 1, 1 << 53].randomElement(using: &random) ?? 0))
   }
   mutating func thread(_ index: Int) -> ThreadRecord {
     var thread = ThreadRecord(
@@ -119,6 +134,9 @@ struct RecordMaker {
         data.quantities.append(quantity(name))
         data.counters.append(counter())
         data.threads.append(thread(row))
+        data.threadTimes.append(threadTime(row))
+        data.kernelCounters.append(kernelCounter(row))
+        data.simulatedCounts.append(simulatedCount(row))
         data.samples.append(
           SampleTotal(
             stack: Int64(row), pid: int32(), tid: int32(), kernel: maybe(Int64(row)), samples: integer(),
@@ -168,6 +186,9 @@ extension Profile {
         }
         for point in data.points { try t.point(point, repetition: index) }
         for thread in data.threads { try t.thread(thread, repetition: index) }
+        for time in data.threadTimes { try t.threadTime(time, repetition: index) }
+        for count in data.kernelCounters { try t.kernelCounter(count, repetition: index) }
+        for count in data.simulatedCounts { try t.simulatedCount(count, repetition: index) }
         for sample in data.samples { try t.sample(sample, repetition: index) }
         for kernel in data.kernels { try t.kernel(kernel, repetition: index) }
         for step in data.steps { try t.step(step, repetition: index) }
