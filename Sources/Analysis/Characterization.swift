@@ -24,6 +24,8 @@ public struct Characterization: Codable, Sendable, Equatable {
   public var categoryFunctions: Measured<[CategoryFunctions]>
   /// Work done against what the machine could do.
   public var roofline: Measured<Roofline>
+  /// How much of the machine's arithmetic and of each level of its memory the kernels use.
+  public var efficiency: Measured<Efficiency>
   /// Size and cost of the model.
   public var model: ModelCharacteristics
   /// Throughput and convergence of training.
@@ -90,6 +92,7 @@ extension Characterization {
     functionHotspots = FunctionHotspots.of(tree, run)
     categoryFunctions = CategoryFunctions.of(tree, run)
     roofline = Roofline.of(run)
+    efficiency = Efficiency.of(run, roofline: roofline)
     model = ModelCharacteristics.of(run)
     training = TrainingCharacteristics.of(run)
     inference = InferenceCharacteristics.of(run)

@@ -67,15 +67,20 @@ extension Host {
   }
 
   private var cacheQuantities: [Quantity] {
-    [("l1d", 1, "Data"), ("l1i", 1, "Instruction"), ("l2", 2, "Unified"), ("l3", 3, "Unified")].map {
+    [("l1d", 1, "Data"), ("l1i", 1, "Instruction"), ("l2", 2, "Unified"), ("l3", 3, "Unified")].flatMap {
       name, level, type in
       let cache = cpu.cache(level: level, type: type)
       let reason =
         cpu.caches.isEmpty ? "the kernel does not tell the caches (/sys/devices/system/cpu)" : "this CPU has none"
-      return Self.number(
-        "host.cache.\(name)", "B", cache.map { Double($0.bytes) },
-        from: cache.map { "one instance, shared by \($0.sharedBy) of \(cpu.logical) hardware threads" } ?? "",
-        otherwise: reason)
+      return [
+        Self.number(
+          "host.cache.\(name)", "B", cache.map { Double($0.bytes) },
+          from: cache.map { "one instance, shared by \($0.sharedBy) of \(cpu.logical) hardware threads" } ?? "",
+          otherwise: reason),
+        Self.number(
+          "host.cache.\(name).shared_by", "1", cache.map { Double($0.sharedBy) },
+          from: "hardware threads that share one instance", otherwise: reason),
+      ]
     }
   }
 

@@ -194,6 +194,22 @@ struct CSVReport {
         w.row("roofline.point", point.name, "of_attainable", point.shareOfAttainable, "share", provenance: provenance)
       }
     }
+    w.absent("efficiency", c.efficiency)
+    if case .measured(let efficiency, let provenance) = c.efficiency {
+      for row in [efficiency.whole] + efficiency.categories {
+        for (name, value) in [
+          ("compute", row.compute), ("bandwidth", row.bandwidth), ("dram", row.dram), ("roof", row.roof),
+        ] {
+          if let value { w.row("efficiency", row.name, name, value, "share", provenance: provenance) }
+        }
+        for use in row.levels {
+          w.row("efficiency.level", "\(row.name): \(use.level)", "share", use.share, "share", provenance: provenance)
+          w.row(
+            "efficiency.level", "\(row.name): \(use.level)", "efficiency", use.efficiency, "share",
+            provenance: provenance)
+        }
+      }
+    }
   }
 
   private func model(_ c: Characterization, _ w: inout Writer) {

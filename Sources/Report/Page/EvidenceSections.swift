@@ -248,6 +248,7 @@ extension ReportBuilder {
       ("Runtime breakdown", c.breakdown.unavailable), ("CPU time by code", c.cpuBreakdown.unavailable),
       ("Hotspot kernels", c.kernelHotspots.unavailable), ("Hotspot native functions", c.functionHotspots.unavailable),
       ("Functions of each category", c.categoryFunctions.unavailable), ("Roofline", c.roofline.unavailable),
+      ("Efficiency", c.efficiency.unavailable),
       ("Training", c.training.unavailable), ("Inference", c.inference.unavailable),
       ("Variation", c.repetitions.unavailable), ("Flame graph", c.flameGraph.unavailable),
     ]
