@@ -23,8 +23,8 @@ public struct Ceilings: Hashable, Codable, Sendable {
     public var cpus: Int
     /// The build that measured.
     public var kiviatVersion: String
-    /// How they were measured: 2, since repetitions beside other work are thrown away.
-    public var method = 2
+    /// How they were measured: 2, since repetitions beside other work are thrown away; 3, since threads end together.
+    public var method = 3
 
     /// The key of a host.
     public init(host: Host, kiviatVersion: String) {
@@ -54,7 +54,7 @@ public struct Ceilings: Hashable, Codable, Sendable {
   }
 
   /// Whether nothing stayed unmeasured because of other work.
-  var isComplete: Bool { quantities.allSatisfy { $0.value.value != nil } }
+  public var isComplete: Bool { quantities.allSatisfy { $0.value.value != nil } }
 
   /// The ceilings kept for this host, or freshly measured ones, which are then kept if other work left room to measure them
   /// all. A cache that isn't written costs two seconds the next time and nothing else.

@@ -18,7 +18,7 @@ extension ReportBuilder {
           ReportDocument.Figure(
             title: efficiencyTitle(efficiency), drawing: .chart(efficiencyChart(efficiency)),
             caption:
-              "Against ceilings measured on this machine, so without hardware counters. A category’s operands are taken to come from the closest memory that can hold those of one call: that is the best case, and a low bandwidth efficiency also means operands that were not there. An axis without a corner was not measured.",
+              "Against ceilings measured on this machine, so without hardware counters. A category’s operands are taken to come from the closest memory that can hold those of one call: that is the best case, and a low bandwidth efficiency also means operands that were not there. An axis without a corner was not measured; values above the outer ring end on it.",
             table: efficiencyTable([efficiency.whole] + efficiency.categories, columns: columns, hasShapes: false),
             provenance: provenance)),
         .table(title: "By level of the memory hierarchy", levelTable(efficiency), isFolded: false),
@@ -50,12 +50,15 @@ extension ReportBuilder {
 
   private func efficiencyChart(_ efficiency: Efficiency) -> KiviatChart {
     let shown = efficiency.categories.filter { row in
-      row.shareOfKernels >= Self.drawnShare && Self.values(row).contains { $0 != nil }
+      row.shareOfKernels >= Self.drawnShare && Self.values(row).count { $0 != nil } > 1
     }
     let names = Efficiency.definitions.map(\.name)
+    // One ring for all axes, so that they compare; it ends close to the greatest value, because dots tell nothing.
+    let greatest = ([efficiency.whole] + shown).flatMap(Self.values).compactMap(\.self).max() ?? 1
+    let ring = min(1, greatest > 0.5 ? (greatest * 4).rounded(.up) / 4 : max(0.05, (greatest * 20).rounded(.up) / 20))
     return KiviatChart(
       summary: "A Kiviat diagram of efficiency for each kernel category",
-      axes: names.map { KiviatChart.Axis(name: $0, shortLabel: $0, outer: 1, format: .percent) },
+      axes: names.map { KiviatChart.Axis(name: $0, shortLabel: $0, outer: ring, format: .percent) },
       series: ([efficiency.whole] + shown).map { row in
         KiviatChart.Series(
           name: row.name, color: row.category.map { .category($0) } ?? .group(0), values: Self.values(row),
