@@ -1,9 +1,11 @@
 // What do plain loops reach that the compiler has optimized for this CPU? The other side of compare.py.
 // Build: cc -O3 -march=native -ffast-math -fopenmp ceilings.c -o ceilings. Prints one line a measure, best of REPETITIONS.
+#define _GNU_SOURCE
 #include <omp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
@@ -51,8 +53,10 @@ static double flops(double (*run)(uint64_t), int lanes) {
   }
   return best;
 }
-static double run_single(uint64_t n) { return fma_single(n, 0.5f, 1); }
-static double run_double(uint64_t n) { return fma_double(n, 0.5, 1); }
+// Not constants: the compiler would find the chain that starts at its fixed point and leave it out.
+static volatile double multiplier = 0.5, addend = 1;
+static double run_single(uint64_t n) { return fma_single(n, (float)multiplier, (float)addend); }
+static double run_double(uint64_t n) { return fma_double(n, multiplier, addend); }
 
 int main(int argc, char **argv) {
   size_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 1 << 24;
@@ -60,6 +64,8 @@ int main(int argc, char **argv) {
   printf("flops.f64 %.6g\n", flops(run_double, VECTOR_BYTES / 8));
   double *a = aligned_alloc(4096, count * 8), *b = aligned_alloc(4096, count * 8), *c = aligned_alloc(4096, count * 8);
   if (!a || !b || !c) return 1;
+  // As Kiviat asks for: with pages of 4 KiB a part of the time goes to page tables.
+  madvise(a, count * 8, MADV_HUGEPAGE), madvise(b, count * 8, MADV_HUGEPAGE), madvise(c, count * 8, MADV_HUGEPAGE);
 #pragma omp parallel for
   for (size_t i = 0; i < count; i++) a[i] = 0, b[i] = 1, c[i] = 1;
   double best = 0;
