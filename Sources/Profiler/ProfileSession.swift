@@ -2,6 +2,7 @@
 import CPerfEvent
 import Glibc
 import ProfileModel
+import Synchronization
 
 /// What collectors of one repetition are made from.
 public struct RepetitionContext {
@@ -61,6 +62,8 @@ public final class ProfileSession {
   private var signals: SessionSignals?
   private var policy = SignalPolicy()
   private let began = Clock.monotonic
+  /// Whether no session of this process has run yet.
+  private static let isFirst = Atomic<Bool>(true)
 
   /// Nanoseconds between ticks, and between commits. A commit comes with the tick after its time and takes a while itself:
   /// with that, no more than a second is lost when we are killed.
@@ -101,6 +104,8 @@ public final class ProfileSession {
     _ = kiviat_set_subreaper(1)
     defer { _ = kiviat_set_subreaper(0) }
 
+    // Of the sessions of a suite only the first pays for the start of the profiler.
+    let isFirst = Self.isFirst.exchange(false, ordering: .relaxed)
     var repetitions: [Repetition] = []
     for index in 0..<max(1, options.repetitions) {
       // What was pressed between two repetitions concerns no target, but ends the session.
@@ -108,7 +113,7 @@ public final class ProfileSession {
       if policy.isInterrupted { break }
       let run = RepetitionRun(
         index: index, options: options, access: access, writer: writer,
-        cost: index == 0 ? ProfilerCost(sinceProcessStart: began) : ProfilerCost())
+        cost: index == 0 && isFirst ? ProfilerCost(sinceProcessStart: began) : ProfilerCost())
       repetitions.append(
         try run.run(makeCollectors, signals: signals, policy: &policy, progress: progress))
       notes += run.notes

@@ -128,6 +128,10 @@ private let fakeList: String = {
     #expect(data.quantity("training.diverged")?.value.value?.number == 1)
     #expect(data.steps.map(\.loss.isNaN) == [false, true])
     #expect(diverged.settings["suite"] == "s" && diverged.settings["suite.id"] == "B")
+    // What the profiler took for the runs before is not this one's.
+    let first = try workplace.profile("s/A.kiviat").repetitions.first
+    #expect(first?.quantity("profiler.cpu_time")?.value.provenance?.detail == "since the profiler's start")
+    #expect(data.quantity("profiler.cpu_time")?.value.provenance?.detail == "of this repetition")
     let text = try kiviat("report", "s/B.kiviat", "--format", "text")
     #expect(text.text.contains("training diverged"), "\(text)")
   }
