@@ -192,7 +192,7 @@ extension LimitRules {
       .max(by: { $0.time(.spinning) < $1.time(.spinning) }), worst.time(.spinning) > time / 4
     {
       statement +=
-        ", most of it in \(worst.name) kernels (\(Words.percent(worst.share(.spinning))) of the threads' time there)"
+        ", most in \(worst.name) kernels (\(Words.percent(worst.share(.spinning))) of the threads' time there)"
       evidence.append(share("spinning in \(worst.name), share of the threads' time there", worst.share(.spinning)))
     }
     return verdict(statement + ".", weight: part * busy, evidence, advice)

@@ -31,16 +31,16 @@ enum SpinRules {
   /// thread runs while it waits) has a function of its own at the top of its stack and is not meant.
   static let rules: [Rule] = [
     (
-      "libgomp", "a barrier of GCC's OpenMP: threads spin (OMP_WAIT_POLICY, GOMP_SPINCOUNT) until the last gets there",
+      "", "a barrier of GCC's OpenMP: threads spin (OMP_WAIT_POLICY, GOMP_SPINCOUNT) until the last gets there",
       """
       gomp_barrier_wait* gomp_team_barrier_wait* gomp_simple_barrier* gomp_barrier_handle_tasks GOMP_barrier
-      do_spin do_wait
       """
     ),
-    ("libgomp", "the end of a parallel region, where the main thread waits for its team", "gomp_team_end"),
-    ("libgomp", "a worker's dock: it spins for the next parallel region", "gomp_thread_start"),
+    ("libgomp", "the loops of its barriers and locks, inlined into them", "do_spin do_wait"),
+    ("", "the end of a parallel region, where the main thread waits for its team", "gomp_team_end"),
+    ("", "a worker's dock: it spins for the next parallel region", "gomp_thread_start"),
     (
-      "libgomp", "a lock of GCC's OpenMP that is taken",
+      "", "a lock of GCC's OpenMP that is taken",
       "gomp_mutex_lock_slow gomp_ptrlock_get_slow gomp_sem_wait_slow gomp_doacross_wait* GOMP_taskwait"
     ),
     (
@@ -49,7 +49,7 @@ enum SpinRules {
       "libgomp.so*+0x*"
     ),
     (
-      "libomp", "a barrier of LLVM's and Intel's OpenMP: threads spin for KMP_BLOCKTIME until the last gets there",
+      "", "a barrier of LLVM's and Intel's OpenMP: threads spin for KMP_BLOCKTIME until the last gets there",
       """
       __kmp_hyper_barrier* __kmp_tree_barrier* __kmp_linear_barrier* __kmp_dist_barrier* __kmp_hierarchical_barrier*
       __kmp_fork_barrier* __kmp_join_barrier* __kmp_barrier* *__kmp_wait* *__kmp_flag_*::wait* *kmp_flag_*::wait*
@@ -57,7 +57,7 @@ enum SpinRules {
       """
     ),
     (
-      "libomp", "a lock of LLVM's OpenMP that is taken",
+      "", "a lock of LLVM's OpenMP that is taken",
       "__kmp_acquire_*lock* *__kmp_acquire_*_lock_timed_template*"
     ),
     (

@@ -164,10 +164,16 @@ extension WaitingBreakdown {
     }
   }
 
-  /// Threads meet where they spin. One that hardly spins among others that do is the one they wait for.
+  /// Threads meet where they spin. Those of a process that have a good part of the CPU time of its busiest are a team;
+  /// others, such as one that only logs, meet nobody.
   private static func imbalance(_ threads: [ThreadKey: Tally]) -> Measured<Double> {
-    let byProcess = Dictionary(grouping: threads, by: \.key.pid).mapValues { team in
-      team.filter { ($0.value.times[.spinning] ?? 0) > 0 }.map { $0.value.times[.working] ?? 0 }
+    let byProcess = Dictionary(grouping: threads, by: \.key.pid).mapValues { all -> [Int64] in
+      func onCPU(_ tally: Tally) -> Int64 {
+        [TimeState.working, .spinning, .pageFault].sum { tally.times[$0] ?? 0 }
+      }
+      let busiest = all.map { onCPU($0.value) }.max() ?? 0
+      return all.filter { ($0.value.times[.spinning] ?? 0) > 0 && onCPU($0.value) >= busiest / 5 }
+        .map { $0.value.times[.working] ?? 0 }
     }
     guard let team = byProcess.values.max(by: { $0.sum { $0 } < $1.sum { $0 } }), team.count > 1 else {
       return .unavailable(Unavailable("no two threads of a process were seen to meet at barriers"))
