@@ -3,6 +3,9 @@ import ProfileModel
 
 /// Where the time of all threads went: a stall breakdown that needs no hardware counter. All states of a thread add up
 /// to its life, those of a phase or category to the threads' time in it.
+///
+/// Idle threads, which want a CPU for less than a hundredth of their life (pools that are kept but not used), have a part of their
+/// own among phases, categories and threads: what they wait for says nothing about the kernels that run meanwhile.
 public struct WaitingBreakdown: Codable, Sendable, Equatable {
   /// Time in one state.
   public struct StateTime: Codable, Sendable, Equatable {
@@ -40,10 +43,11 @@ public struct WaitingBreakdown: Codable, Sendable, Equatable {
   public var total: Part
   /// By thread: main threads and pools, by name; most time first.
   public var threads: [Part]
-  /// By phase of the traced main thread, with what lies outside the trace last; unavailable where nothing is traced.
+  /// By phase of the traced main thread, with what lies outside the trace and idle threads last; unavailable where
+  /// nothing is traced.
   public var phases: Measured<[Part]>
-  /// By category of the kernel that the traced main thread ran, most time first, then the time outside kernels and
-  /// outside the trace.
+  /// By category of the kernel that the traced main thread ran, most time first, then the time outside kernels,
+  /// outside the trace and of idle threads.
   public var categories: Measured<[Part]>
   /// Exec to exit.
   public var wallNanoseconds: Int64
@@ -75,6 +79,9 @@ extension WaitingBreakdown {
   static let outsideKernels = "outside kernels"
   /// Start-up, exit, and other processes.
   static let untraced = "outside the trace"
+  /// Threads that want a CPU for less than this share of their life.
+  static let idle = "idle threads"
+  static let idleShare = 0.01
 
   static func of(_ tree: CallTree, _ run: Run) -> Measured<WaitingBreakdown> {
     let rows = ThreadTimes.rows(of: run)
@@ -96,15 +103,23 @@ extension WaitingBreakdown {
     let split = OnCPUSplit(tree, run, rows)
     var total = Tally()
     var byThread: [ThreadKey: Tally] = [:]
-    var byPhase: [KernelRecord.Phase?: Tally] = [:]
+    var byPhase: [PhaseKey: Tally] = [:]
     var byCategory: [CategoryKey: Tally] = [:]
     for (row, parts) in zip(rows, split.parts) {
-      let thread = ThreadKey(row)
-      let category = CategoryKey(isTraced: row.phase != nil, category: row.category)
       for part in parts where part.nanoseconds > 0 {
-        total.add(part, of: thread)
-        byThread[thread, default: Tally()].add(part, of: thread)
-        byPhase[row.phase, default: Tally()].add(part, of: thread)
+        total.add(part, of: ThreadKey(row))
+        byThread[ThreadKey(row), default: Tally()].add(part, of: ThreadKey(row))
+      }
+    }
+    let idle = Set(byThread.filter { $0.value.isIdle }.keys)
+    for (row, parts) in zip(rows, split.parts) {
+      let thread = ThreadKey(row)
+      let isIdle = idle.contains(thread)
+      let phase: PhaseKey = isIdle ? .idle : row.phase.map { .phase($0) } ?? .untraced
+      let category: CategoryKey =
+        isIdle ? .idle : row.phase == nil ? .untraced : row.category.map { .category($0) } ?? .outside
+      for part in parts where part.nanoseconds > 0 {
+        byPhase[phase, default: Tally()].add(part, of: thread)
         byCategory[category, default: Tally()].add(part, of: thread)
       }
     }
@@ -119,18 +134,28 @@ extension WaitingBreakdown {
       : Unavailable("thread time by kernel is in profiles of layout version 2 and later", remedy: "profile it again")
     if isTraced {
       phases = Measured(
-        (KernelRecord.Phase.allCases.map(Optional.some) + [nil]).compactMap { phase in
-          guard let tally = byPhase[phase] else { return nil }
-          var part = tally.part(phase?.rawValue ?? Self.untraced)
-          part.phase = phase
-          return part
+        (KernelRecord.Phase.allCases.map { PhaseKey.phase($0) } + [.untraced, .idle]).compactMap { key in
+          guard let tally = byPhase[key] else { return nil }
+          switch key {
+          case .idle: return tally.part(Self.idle)
+          case .untraced: return tally.part(Self.untraced)
+          case .phase(let phase):
+            var part = tally.part(phase.rawValue)
+            part.phase = phase
+            return part
+          }
         }, .derived, detail: "by the phase of the traced main thread")
       categories = Measured(
         byCategory.sorted { $0.key.order($0.value) < $1.key.order($1.value) }.map { key, tally in
-          var part = tally.part(
-            key.category?.rawValue ?? (key.isTraced ? Self.outsideKernels : Self.untraced))
-          part.category = key.category
-          return part
+          switch key {
+          case .outside: return tally.part(Self.outsideKernels)
+          case .untraced: return tally.part(Self.untraced)
+          case .idle: return tally.part(Self.idle)
+          case .category(let category):
+            var part = tally.part(category.rawValue)
+            part.category = category
+            return part
+          }
         }, .derived, detail: "by the kernel that the traced main thread ran")
     } else {
       phases = .unavailable(noCells)
@@ -195,18 +220,31 @@ extension WaitingBreakdown {
     init(_ row: ThreadTime) { (pid, tid, start) = (row.pid, row.tid, row.startNanoseconds) }
     init(_ row: ThreadRecord) { (pid, tid, start) = (row.pid, row.tid, row.startNanoseconds) }
   }
-  private struct CategoryKey: Hashable {
-    var isTraced: Bool
-    var category: KernelCategory?
+  private enum PhaseKey: Hashable {
+    case phase(KernelRecord.Phase)
+    case untraced
+    case idle
+  }
+  private enum CategoryKey: Hashable {
+    case category(KernelCategory)
+    case outside
+    case untraced
+    case idle
 
-    /// Categories by their time, then what is outside kernels, then what is outside the trace.
+    /// Categories by their time, then the rest.
     func order(_ tally: Tally) -> (Int, Int64, String) {
-      category.map { (0, -tally.nanoseconds, $0.rawValue) } ?? (isTraced ? (1, 0, "") : (2, 0, ""))
+      switch self {
+      case .category(let category): (0, -tally.nanoseconds, category.rawValue)
+      case .outside: (1, 0, "")
+      case .untraced: (2, 0, "")
+      case .idle: (3, 0, "")
+      }
     }
   }
   private struct GroupKey: Hashable {
     var name: String
     var isMain: Bool
+    var isIdle: Bool
   }
 
   /// Times by state, with the sampling error of those that samples tell apart.
@@ -216,6 +254,11 @@ extension WaitingBreakdown {
     var errors: [TimeState: [Int: Double]] = [:]
     var threads: Set<ThreadKey> = []
     var nanoseconds: Int64 { times.values.sum { $0 } }
+    /// Whether it hardly wants a CPU.
+    var isIdle: Bool {
+      let wanted = [TimeState.working, .spinning, .pageFault, .runnable].sum { times[$0] ?? 0 }
+      return fraction(wanted, of: nanoseconds) < WaitingBreakdown.idleShare
+    }
 
     mutating func add(_ part: OnCPUSplit.Part, of thread: ThreadKey) {
       times[part.state, default: 0].add(part.nanoseconds)
@@ -250,7 +293,9 @@ extension WaitingBreakdown {
     var groups: [GroupKey: Tally] = [:]
     for (thread, tally) in threads {
       let name = names[thread] ?? "thread \(thread.tid)"
-      groups[GroupKey(name: poolName(name), isMain: thread.pid == thread.tid), default: Tally()].add(tally)
+      let isMain = thread.pid == thread.tid
+      groups[GroupKey(name: poolName(name), isMain: isMain, isIdle: !isMain && tally.isIdle), default: Tally()]
+        .add(tally)
     }
     let sorted = groups.sorted {
       ($1.value.nanoseconds, $0.key.name, $0.key.isMain ? 0 : 1)
@@ -261,7 +306,7 @@ extension WaitingBreakdown {
       return tally.part(
         key.isMain
           ? count == 1 ? "\(key.name), main thread" : "\(key.name), \(count) processes"
-          : "\(key.name), \(Words.counted(count, "thread"))")
+          : "\(key.name), \(Words.counted(count, key.isIdle ? "idle thread" : "thread"))")
     }
     if sorted.count > partLimit {
       var rest = Tally()

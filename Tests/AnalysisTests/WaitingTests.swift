@@ -226,6 +226,24 @@ private func thread(_ tid: Int32, _ life: Int64, _ name: String = "program") -> 
     #expect(waiting.imbalance.value == 0)
   }
 
+  /// A pool that is kept and not used waits for no kernel.
+  @Test func idleThreadsAreAPartOfTheirOwn() throws {
+    var profile = Self.traced()
+    profile.repetitions[0].threads += [thread(2, 1000), thread(3, 1000)]
+    profile.repetitions[0].threadTimes += [
+      row(.working, 9, .forward, .convolution, tid: 2), row(.lock, 991, .forward, .convolution, tid: 2),
+      row(.runnable, 10, .forward, .convolution, tid: 3), row(.lock, 990, .forward, .convolution, tid: 3),
+    ]
+    let waiting = try Self.waiting(profile)
+    let categories = try #require(waiting.categories.value)
+    #expect(categories.map(\.name) == ["convolution", "outside kernels", "outside the trace", "idle threads"])
+    #expect(categories.map(\.nanoseconds) == [1600, 100, 300, 1000] && categories[3].threads == 1)
+    #expect(waiting.phases.value?.map(\.name) == ["forward", "outside the trace", "idle threads"])
+    #expect(
+      Set(waiting.threads.map(\.name)) == ["program, 1 idle thread", "program, 1 thread", "program, main thread"])
+    #expect(waiting.accounted == 1)
+  }
+
   @Test func imbalance() throws {
     var stacks = Stacks()
     stacks.add("main work", 75, tid: 1)
@@ -239,7 +257,7 @@ private func thread(_ tid: Int32, _ life: Int64, _ name: String = "program") -> 
       })
     // 300 and 100: the longest is half again the mean.
     #expect(isClose(try #require(waiting.imbalance.value), 0.5))
-    #expect(waiting.threads.map(\.threads) == [2, 1])
+    #expect(waiting.threads.map(\.threads) == [1, 1, 1])
   }
 
   @Test func firstLayoutHasThreadsAlone() throws {

@@ -80,7 +80,7 @@ extension ReportBuilder {
         } ?? "What threads do while kernels of each category run",
         drawing: .chart(waitingChart("Time of all threads by kernel category and state", Array(shown))),
         caption:
-          "All threads of the process, by the category of the kernel that the traced main thread ran meanwhile: OpenMP’s workers compute for it. A thread’s time is split exactly where kernels begin and end. “Outside the trace” are start-up, exit and other processes.",
+          "All threads of the process, by the category of the kernel that the traced main thread ran meanwhile: OpenMP’s workers compute for it. A thread’s time is split exactly where kernels begin and end. “Outside the trace” are start-up, exit and other processes; idle threads want a CPU for less than 1 % of their life.",
         table: waitingTable(.name("Category"), parts), provenance: provenance))
   }
 
