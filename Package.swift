@@ -119,7 +119,7 @@ var targets: [Target] = [
   .testTarget(name: "SuitesTests", dependencies: ["Suites"], swiftSettings: swift),
   .testTarget(name: "ReferencesTests", dependencies: ["References"], swiftSettings: swift),
   // End to end: these run the built programs.
-  .testTarget(name: "KiviatTests", dependencies: ["ProfileModel", "kiviat"], swiftSettings: swift),
+  .testTarget(name: "KiviatTests", dependencies: ["ProfileModel", "ThreadStates", "kiviat"], swiftSettings: swift),
 ]
 
 if let torch = LibTorch.find() {

@@ -34,6 +34,8 @@ public struct Characterization: Codable, Sendable, Equatable {
   public var inference: Measured<InferenceCharacteristics>
   /// Processes, threads and machine use over time.
   public var timeline: Timeline
+  /// What thread time went to: work, spinning, page faults, and waiting for what; by thread, phase and category.
+  public var waiting: Measured<WaitingBreakdown>
   /// Event counts and the ratios derived from them.
   public var counters: CounterSummary
   /// How much the numbers vary from repetition to repetition.
@@ -97,6 +99,7 @@ extension Characterization {
     training = TrainingCharacteristics.of(run)
     inference = InferenceCharacteristics.of(run)
     timeline = Timeline.of(run)
+    waiting = WaitingBreakdown.of(tree, run)
     counters = CounterSummary.of(run)
     repetitions = RepetitionStatistics.of(profile)
     flameGraph = FlameGraph.of(tree, run)
@@ -110,7 +113,8 @@ extension Characterization {
     limits = LimitedBy.of(
       LimitFacts(
         run: run, breakdown: breakdown, roofline: roofline, kernels: kernelHotspots, functions: functionHotspots,
-        samples: cpuBreakdown, timeline: timeline, counters: counters, cost: profilerCost, training: training))
+        samples: cpuBreakdown, timeline: timeline, waiting: waiting, counters: counters, cost: profilerCost,
+        training: training))
     headline = []
     headline = Self.headline(self, run)
   }

@@ -155,20 +155,47 @@ extension LimitRules {
 
   static func spinsAtBarriers(_ facts: LimitFacts) -> LimitRule.Finding {
     guard case .measured(let samples, _) = facts.samples else { return cantTell(facts.samples) }
-    let found = samples.modules.filter { module in openMPLibraries.contains { module.name.hasPrefix($0) } }
-    let part = fraction(found.sum(\.nanoseconds), of: samples.nanoseconds)
-    guard part >= barrierThreshold, let library = found.first else { return .doesNotLimit }
-    return verdict(
-      "Threads spin at OpenMP barriers for \(Words.percent(part)) of the CPU time.",
-      weight: part * min(1, facts.ratio("cpu.busy").value ?? 1),
-      [
-        share(
-          "self time in \(Words.name(library.name, limit: 40)), share of CPU time", part, threshold: barrierThreshold)
-      ],
-      [
-        "Use fewer threads (OMP_NUM_THREADS), or give each more to do: the parallel parts are short or uneven.",
-        "Where other programs share the CPUs, let waiting threads sleep: OMP_WAIT_POLICY=passive.",
-      ])
+    let busy = min(1, facts.ratio("cpu.busy").value ?? 1)
+    let advice = [
+      "Use fewer threads (OMP_NUM_THREADS), or give each more to do: the parallel parts are short or uneven.",
+      "Where other programs share the CPUs, let waiting threads sleep: OMP_WAIT_POLICY=passive.",
+    ]
+    guard let waiting = facts.waiting.value, let part = waiting.barrierShare.value else {
+      // Without thread states, the time in the runtime's library is the best there is.
+      let found = samples.modules.filter { module in openMPLibraries.contains { module.name.hasPrefix($0) } }
+      let part = fraction(found.sum(\.nanoseconds), of: samples.nanoseconds)
+      guard part >= barrierThreshold, let library = found.first else { return .doesNotLimit }
+      return verdict(
+        "Threads spin at OpenMP barriers for \(Words.percent(part)) of the CPU time.", weight: part * busy,
+        [
+          share(
+            "self time in \(Words.name(library.name, limit: 40)), share of CPU time", part, threshold: barrierThreshold)
+        ], advice)
+    }
+    guard part >= barrierThreshold else { return .doesNotLimit }
+    let isOpenMP = samples.modules.contains { module in openMPLibraries.contains { module.name.hasPrefix($0) } }
+    let time = waiting.total.time(.spinning)
+    var evidence = [
+      share("spinning, share of the time on CPUs", part, threshold: barrierThreshold),
+      number("spinning, all threads", Double(time), "ns"),
+    ]
+    if let interval = waiting.total.states.first(where: { $0.state == .spinning })?.interval {
+      evidence.append(share("spinning, share of the threads' life, at least (95 % confidence)", interval.lower))
+    }
+    if let useful = waiting.usefulOccupancy.value { evidence.append(share("useful thread occupancy", useful)) }
+    if let imbalance = waiting.imbalance.value {
+      evidence.append(share("longest ÷ mean working time of the threads that meet − 1", imbalance))
+    }
+    var statement =
+      "Limited by waiting at \(isOpenMP ? "OpenMP " : "")barriers: threads spin for \(Words.percent(part)) of the CPU time"
+    if let worst = waiting.categories.value?.filter({ $0.category != nil })
+      .max(by: { $0.time(.spinning) < $1.time(.spinning) }), worst.time(.spinning) > time / 4
+    {
+      statement +=
+        ", most in \(worst.name) kernels (\(Words.percent(worst.share(.spinning))) of the threads' time there)"
+      evidence.append(share("spinning in \(worst.name), share of the threads' time there", worst.share(.spinning)))
+    }
+    return verdict(statement + ".", weight: part * busy, evidence, advice)
   }
 
   /// Below this share of the hardware threads busy, the rest is worth a word.
@@ -260,9 +287,20 @@ extension LimitRules {
       .map(\.inclusiveShare).max() ?? 0
     guard part >= pageFaultThreshold else { return .doesNotLimit }
     var evidence = [share("page-fault handling, share of CPU time", part, threshold: pageFaultThreshold)]
+    var place = ""
+    if let waiting = facts.waiting.value, waiting.total.time(.pageFault) > 0 {
+      let time = waiting.total.time(.pageFault)
+      evidence.append(number("in page faults, all threads", Double(time), "ns"))
+      if let worst = waiting.categories.value?.filter({ $0.category != nil })
+        .max(by: { $0.time(.pageFault) < $1.time(.pageFault) }), worst.time(.pageFault) > time / 4
+      {
+        place = ", most in \(worst.name) kernels"
+        evidence.append(share("in page faults, share of the threads' time in \(worst.name)", worst.share(.pageFault)))
+      }
+    }
     if let rate = facts.ratio("page_faults.rate").value { evidence.append(number("page faults", rate, "1/s")) }
     return verdict(
-      "Page faults take \(Words.percent(part)) of the CPU time: memory is asked for and given back all the time.",
+      "Limited by page faults: they take \(Words.percent(part)) of the CPU time\(place); memory is asked for and given back all the time.",
       weight: part * min(1, facts.ratio("cpu.busy").value ?? 1), evidence,
       [
         "Keep memory instead of returning it: MALLOC_TRIM_THRESHOLD_ and MALLOC_MMAP_THRESHOLD_, or LD_PRELOAD a caching "

@@ -55,6 +55,7 @@ struct LimitFacts {
   var functions: Measured<FunctionHotspots>
   var samples: Measured<SampleBreakdown>
   var timeline: Timeline
+  var waiting: Measured<WaitingBreakdown>
   var counters: CounterSummary
   var cost: ProfilerCost
   var training: Measured<TrainingCharacteristics>

@@ -359,7 +359,8 @@ void end(const at::RecordFunction &, at::ObserverContext *) {
   bool is_counter = entry->flops_source == KIVIAT_FLOPS_COUNTER;
   // The innermost operation that has a formula counts: a convolution's many layers of dispatch count once.
   bool counts = is_counter ? !frame->inner_counter : entry->always_counts || !frame->inner_any;
-  record_transition(thread, now, outer ? uint32_t(outer->entry - thread->entries) : KIVIAT_TRACE_IDLE);
+  record_transition(
+      thread, now, outer ? uint32_t(outer->entry - thread->entries) : KIVIAT_TRACE_IDLE_IN_PHASE + thread->phase);
 
   auto set = [](uint64_t &word, uint64_t value) { __atomic_store_n(&word, value, __ATOMIC_RELAXED); };
   uint32_t sequence = entry->sequence;
@@ -425,9 +426,12 @@ void open(const char *path) {
                                      .scopes({at::RecordScope::FUNCTION, at::RecordScope::BACKWARD_FUNCTION}));
 }
 
+/// Of the main thread, by the main thread.
 void change_phase(int phase) {
   kiviat_trace_header *header = file->header;
   uint64_t now = clock_ns(CLOCK_MONOTONIC);
+  // Inside an operation its own phase counts; the next transition has the new one.
+  if (current->depth == 0) record_transition(current, now, KIVIAT_TRACE_IDLE_IN_PHASE + uint32_t(phase));
   uint32_t sequence = header->phase_sequence;
   __atomic_store_n(&header->phase_sequence, sequence + 1, __ATOMIC_RELAXED);
   __atomic_thread_fence(__ATOMIC_RELEASE);

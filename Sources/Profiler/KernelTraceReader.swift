@@ -171,6 +171,44 @@ final class KernelTraceReader {
     return String(decoding: UnsafeBufferPointer(start: text, count: length), as: UTF8.self)
   }
 
+  /// Transitions of a thread, oldest first.
+  struct Transitions {
+    /// Words of the ring.
+    var words: [UInt64] = []
+    /// The number of the first word, counted from the thread's first transition.
+    var first: UInt64 = 0
+    /// Whether transitions between `position` and the first were overwritten before they were read.
+    var hasGap = false
+    /// The position to go on from.
+    var next: UInt64 { first + UInt64(words.count) }
+  }
+
+  /// The transitions of a thread from a position on, `limit` at most.
+  func transitions(_ number: Int, from position: UInt64, limit: Int = 1 << 16) -> Transitions {
+    guard number < threadCount else { return Transitions(first: position) }
+    let ring = regions[number].ring
+    let positionWord = regions[number].thread.address(of: \.position)
+    let size = UInt64(Self.ringSize)
+    let end = kiviat_trace_load64(positionWord)
+    guard end > position else { return Transitions(first: position) }
+    // What is nearly overwritten would be gone before it is read.
+    let oldest = end > size - size / 8 ? end - (size - size / 8) : 0
+    let first = end - position > size ? max(position, oldest) : position
+    let last = min(end, first + UInt64(limit))
+    var result = Transitions(first: first, hasGap: first > position)
+    result.words.reserveCapacity(Int(last - first))
+    for index in first..<last { result.words.append(kiviat_trace_load64(ring + Int(index % size))) }
+    // Meanwhile the writer may have come round.
+    let now = kiviat_trace_load64(positionWord)
+    if now > size, now - size >= first {
+      let overwritten = min(last, now - size + 1) - first
+      result.words.removeFirst(Int(overwritten))
+      result.first += overwritten
+      result.hasGap = true
+    }
+    return result
+  }
+
   /// The innermost entry that ran on a thread at a time; `nil` for none, or when it is too long ago.
   func runningEntry(_ number: Int, at time: UInt64) -> Int? {
     let opened = memory.assumingMemoryBound(to: kiviat_trace_header.self).pointee.opened_ns

@@ -1,8 +1,11 @@
 // Where does thread time go: running, waiting for a CPU, blocked on a lock, blocked on I/O, asleep?
 import Glibc
 import ProfileModel
+import WorkloadLog
 
-/// Collector `off-cpu`. It writes the rows of processes and threads, and for each thread how its time was spent.
+/// Collector `off-cpu`. It writes the rows of processes and threads, and for each thread how its time was spent, by what the
+/// traced main thread did meanwhile. On-CPU time is written as working: telling spinning and page faults from it takes
+/// samples, which the analysis has.
 ///
 /// Three steps, best first; ``state`` says which one was taken:
 /// 1. every context switch with the kernel's call chain (why a thread waits), and wake-ups (when it stopped waiting);
@@ -23,6 +26,7 @@ public final class OffCPUCollector: Collector, PerfRecordConsumer {
   private let tree: ProcessTree
   private let source: PerfRecordSource?
   private let looks: ThreadLooks
+  private let isTraced: Bool
   private let kernelFunction: (_ address: UInt64) -> String?
   private let kernelShowsAddresses: () -> Bool
 
@@ -37,6 +41,8 @@ public final class OffCPUCollector: Collector, PerfRecordConsumer {
   private var hasThinned = false
   private var recordsStacks = true
   private var pid: Int32 = 0
+  private var tracePath = ""
+  private var parts = ThreadParts()
   private var zero: UInt64 = 0
   private var now: UInt64 = 0
   private var kinds: [WaitKind?] = []
@@ -58,20 +64,23 @@ public final class OffCPUCollector: Collector, PerfRecordConsumer {
   /// - Parameters:
   ///   - tree: shared with other collectors.
   ///   - source: not opened yet.
-  public convenience init(tree: ProcessTree, source: PerfRecordSource) {
+  ///   - isTraced: whether the target writes a kernel trace.
+  public convenience init(tree: ProcessTree, source: PerfRecordSource, isTraced: Bool = false) {
     let symbols = KernelSymbols()
     self.init(
       tree: tree, source: source, looks: ThreadLooks(files: .live, architecture: Host.System.live().architecture),
-      kernelFunction: { symbols.symbol(at: $0)?.name }, kernelShowsAddresses: { symbols.areVisible })
+      isTraced: isTraced, kernelFunction: { symbols.symbol(at: $0)?.name },
+      kernelShowsAddresses: { symbols.areVisible })
   }
 
   init(
-    tree: ProcessTree, source: PerfRecordSource?, looks: ThreadLooks,
+    tree: ProcessTree, source: PerfRecordSource?, looks: ThreadLooks, isTraced: Bool = false,
     kernelFunction: @escaping (_ address: UInt64) -> String?, kernelShowsAddresses: @escaping () -> Bool
   ) {
     self.tree = tree
     self.source = source
     self.looks = looks
+    self.isTraced = isTraced
     self.kernelFunction = kernelFunction
     self.kernelShowsAddresses = kernelShowsAddresses
     if let source {
@@ -88,6 +97,7 @@ public final class OffCPUCollector: Collector, PerfRecordConsumer {
   /// Finds out which step can be taken, from what the source got.
   public func prepare(_ target: TargetContext) -> CollectorState {
     pid = target.pid
+    tracePath = target.runDirectory + "/" + WorkloadContract.traceFileName
     tree.follow(pid)
     guard let source, source.unavailable == nil else {
       let why = source?.unavailable ?? Unavailable("no context-switch records")
@@ -134,12 +144,15 @@ public final class OffCPUCollector: Collector, PerfRecordConsumer {
   public func start(monotonicNanoseconds: UInt64) {
     zero = monotonicNanoseconds
     now = zero
+    if isTraced { ledger.follow(KernelClock(path: tracePath, pid: pid, startingAt: zero), pid: pid) }
     if step != .accounting { ledger.begin(pid: pid, name: "", at: zero) }
   }
 
   /// Reads what the records do not tell.
   public func tick(monotonicNanoseconds time: UInt64) {
     now = time
+    // The trace's ring forgets: it is read now, also where no record asks for it.
+    ledger.clock?.move(to: time)
     tree.refresh(monotonicNanoseconds: time)
     noteExits()
     switch step {
@@ -163,6 +176,13 @@ public final class OffCPUCollector: Collector, PerfRecordConsumer {
     }
     ledger.finish(at: time)
     finished += ledger.takeEnded()
+    if let lost = ledger.clock?.lostNanoseconds, lost > 0 {
+      state.outcome = .degraded
+      state.reason = [
+        state.reason,
+        "for \(lost / 1_000_000) ms the kernel trace ran faster than it was read: time of no known kernel",
+      ].compactMap(\.self).joined(separator: "; ")
+    }
     if ledger.lost > 0 {
       state.outcome = .degraded
       state.reason = [state.reason, "\(ledger.lost) records were lost: some waits are booked as what came before"]
@@ -178,22 +198,64 @@ public final class OffCPUCollector: Collector, PerfRecordConsumer {
   /// Writes the rows of the threads that are new or still change.
   public func write(to transaction: ProfileTransaction, repetition: Int) throws {
     resolveStacks()
-    for row in rows() { try transaction.thread(row, repetition: repetition) }
+    ledger.fold(kind(ofStack:))
+    for thread in finished {
+      try write(thread, hasEnded: true, to: transaction, repetition: repetition)
+    }
+    let writesParts = parts.isTime
+    for thread in ledger.living.values {
+      try write(thread, hasEnded: false, writesParts: writesParts, to: transaction, repetition: repetition)
+    }
+    if let first, !finished.contains(where: first.isSame), !ledger.living.values.contains(where: first.isSame) {
+      try write(first, hasEnded: true, writesParts: false, to: transaction, repetition: repetition)
+    }
     // What ended never changes again.
     if let root = finished.first(where: { $0.tid == pid && $0.pid == pid }) { first = root }
     writtenUnresolved += unresolved(finished)
     finished.removeAll()
   }
 
-  /// The rows that are new or may have changed since the last write.
-  func rows() -> [ThreadRecord] {
-    var threads = finished + Array(ledger.living.values)
-    if let first, !threads.contains(where: { $0.tid == first.tid && $0.start == first.start }) { threads.append(first) }
-    return threads.map { thread in
-      var row = thread.record(at: now, zero: zero, sharesUnexplained: hasThinned) { $0 < 0 ? nil : kinds[Int($0)] }
-      if thread.parentPID == 0 { row.parentPID = thread.pid == pid ? getpid() : 0 }
-      if thread.tid == thread.pid { row.exitStatus = exitStatus[thread.pid] }
-      return row
+  private func write(
+    _ thread: ThreadLedger, hasEnded: Bool, writesParts: Bool = true, to transaction: ProfileTransaction,
+    repetition: Int
+  ) throws {
+    let splits = thread.splits(at: now, sharesUnexplained: hasThinned, ledger.clock, kindOfStack: kind(ofStack:))
+    let row = row(of: thread, splits)
+    try transaction.thread(row, repetition: repetition)
+    guard writesParts else { return }
+    for part in parts.rows(row, splits, provenance, hasEnded: hasEnded) {
+      try transaction.threadTime(part, repetition: repetition)
+    }
+  }
+
+  private func kind(ofStack stack: Int32) -> WaitKind? {
+    stack >= 0 && Int(stack) < kinds.count ? kinds[Int(stack)] : nil
+  }
+
+  private func row(of thread: ThreadLedger, _ splits: [Int: ThreadLedger.Split]) -> ThreadRecord {
+    var row = thread.record(at: now, zero: zero, splits: splits)
+    if thread.parentPID == 0 { row.parentPID = thread.pid == pid ? getpid() : 0 }
+    if thread.tid == thread.pid { row.exitStatus = exitStatus[thread.pid] }
+    return row
+  }
+
+  /// How times of each kind are known in the step that was taken.
+  private var provenance: ThreadParts.Sources {
+    switch step {
+    case .stacks, .switches:
+      ThreadParts.Sources(
+        known: Provenance(.softwareCounter, detail: "context switches"),
+        estimated: Provenance(
+          .sampled,
+          detail: step == .stacks
+            ? "context switches; causes of some waits as of others or as looks found them"
+            : "context switches; causes of waits from looks every 100 ms"))
+    case .accounting:
+      ThreadParts.Sources(
+        known: Provenance(
+          .kernelAccounting,
+          detail: ledger.clock == nil ? "schedstat every 100 ms" : "schedstat every 100 ms, shared over the kernels"),
+        estimated: Provenance(.sampled, detail: "schedstat every 100 ms; causes of waits from looks"))
     }
   }
 
@@ -239,7 +301,9 @@ public final class OffCPUCollector: Collector, PerfRecordConsumer {
   /// Time that threads waited in stacks which are not resolved.
   private func unresolved(_ threads: some Sequence<ThreadLedger>) -> UInt64 {
     threads.reduce(0) { sum, thread in
-      thread.waits.reduce(sum) { $1.key >= 0 && kinds[Int($1.key)] == nil ? $0 + $1.value.nanoseconds : $0 }
+      thread.waits.reduce(sum) {
+        $1.key.stack >= 0 && kinds[Int($1.key.stack)] == nil ? $0 + $1.value.nanoseconds : $0
+      }
     }
   }
 }

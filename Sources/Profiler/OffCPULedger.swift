@@ -1,146 +1,6 @@
 // What did each thread's time go to? Kept as a ledger that context-switch records are booked into.
 import ProfileModel
 
-/// The time of one thread, by what it did. The parts add up to its lifetime by construction: every nanosecond since
-/// ``start`` is booked when the state changes.
-struct ThreadLedger {
-  enum Activity: Hashable {
-    case running
-    /// Waiting for a CPU.
-    case runnable
-    /// Blocked, under the number of the kernel stack that it blocked in; −1 when that is not known.
-    case blocked(stack: Int32)
-  }
-  /// Time blocked in one stack, and how often.
-  struct Wait: Hashable {
-    var nanoseconds: UInt64 = 0
-    var count: UInt64 = 0
-  }
-
-  var pid: Int32
-  var tid: Int32
-  var parentPID: Int32
-  var name: String
-  /// CLOCK_MONOTONIC, nanoseconds.
-  var start: UInt64
-  /// When it ended; `nil` while it lives.
-  var end: UInt64?
-  var running: UInt64 = 0
-  var runnable: UInt64 = 0
-  var waits: [Int32: Wait] = [:]
-  var activity: Activity
-  /// Since when.
-  var since: UInt64
-  /// The stack of the switch that is about to happen.
-  var pendingStack: Int32 = -1
-  /// Looks at the blocked thread, by what it was found waiting for.
-  var looks: [WaitKind: UInt64] = [:]
-  /// The kernel's own sum of the time that it waited for a CPU (`schedstat`), as last read, and how much of that the
-  /// ledger knew then.
-  var runDelay: UInt64?
-  var runnableAtRunDelay: UInt64 = 0
-
-  init(pid: Int32, tid: Int32, parentPID: Int32, name: String, start: UInt64, activity: Activity) {
-    self.pid = pid
-    self.tid = tid
-    self.parentPID = parentPID
-    self.name = name
-    self.start = start
-    self.activity = activity
-    since = start
-  }
-
-  /// Books the time up to `time` under the activity so far.
-  mutating func book(until time: UInt64) {
-    guard time > since else { return }
-    let elapsed = time - since
-    since = time
-    switch activity {
-    case .running: running += elapsed
-    case .runnable: runnable += elapsed
-    case .blocked(let stack): waits[stack, default: Wait()].nanoseconds += elapsed
-    }
-  }
-
-  mutating func change(to next: Activity, at time: UInt64) {
-    book(until: time)
-    activity = next
-    if case .blocked(let stack) = next { waits[stack, default: Wait()].count += 1 }
-  }
-
-  /// The thread's row, with the time of the present activity booked up to `now`.
-  ///
-  /// - Parameters:
-  ///   - zero: time zero of the profile.
-  ///   - sharesUnexplained: whether stacks were recorded for a part of the time only, so that waits without one are
-  ///     taken to be like those with one.
-  ///   - kindOfStack: what waiting in a stack means; `nil` when it is not resolved.
-  func record(
-    at now: UInt64, zero: UInt64, sharesUnexplained: Bool = false, kindOfStack: (Int32) -> WaitKind?
-  ) -> ThreadRecord {
-    var ledger = self
-    ledger.book(until: end ?? now)
-    var row = ThreadRecord(
-      pid: pid, tid: tid, parentPID: parentPID, name: name, startNanoseconds: Int64(start) - Int64(zero),
-      endNanoseconds: Int64(end ?? max(now, start)) - Int64(zero))
-    var runnable = ledger.runnable
-    var waits = ledger.waits
-    // Without wake-up records a wait for the CPU after a block is still booked as blocked. The kernel's sum tells how
-    // long those waits were; each block had one, so they are taken off in proportion to the number of blocks.
-    if let runDelay, runDelay > runnableAtRunDelay {
-      runnable += Self.takeOff(runDelay - runnableAtRunDelay, from: &waits)
-    }
-    var byKind: [WaitKind: UInt64] = [:]
-    let unexplained = waits.removeValue(forKey: -1)?.nanoseconds ?? 0
-    for (stack, wait) in waits { byKind[kindOfStack(stack) ?? .other, default: 0] += wait.nanoseconds }
-    // Unexplained time is shared out as the looks found the thread, or as its explained waits are.
-    Self.share(unexplained, by: looks.isEmpty && sharesUnexplained ? byKind : looks, into: &byKind)
-    row.runningNanoseconds = Int64(ledger.running)
-    row.runnableNanoseconds = Int64(runnable)
-    row.blockedLockNanoseconds = Int64(byKind[.lock] ?? 0)
-    row.blockedIONanoseconds = Int64(byKind[.io] ?? 0)
-    row.sleepingNanoseconds = Int64(byKind[.sleep] ?? 0)
-    row.blockedOtherNanoseconds = Int64(byKind[.other] ?? 0)
-    return row
-  }
-
-  /// Takes up to `amount` off the waits, in proportion to their counts and never more than a wait has. Returns what
-  /// was taken.
-  static func takeOff(_ amount: UInt64, from waits: inout [Int32: Wait]) -> UInt64 {
-    var left = amount
-    // A wait that is used up leaves its part to the others: as many rounds as there are waits are enough.
-    for _ in waits {
-      let open = waits.filter { $0.value.nanoseconds > 0 && $0.value.count > 0 }
-      let counts = open.reduce(0) { $0 + $1.value.count }
-      guard left > 0, counts > 0 else { break }
-      let round = left
-      for (stack, wait) in open {
-        let share = min(
-          wait.nanoseconds, left, UInt64((Double(round) * Double(wait.count) / Double(counts)).rounded(.up)))
-        waits[stack]?.nanoseconds -= share
-        left -= share
-      }
-    }
-    return amount - left
-  }
-
-  private static func share(_ amount: UInt64, by weights: [WaitKind: UInt64], into byKind: inout [WaitKind: UInt64]) {
-    let all = weights.values.reduce(0, +)
-    let kinds = weights.keys.filter { weights[$0] != 0 }.sorted { $0.rawValue < $1.rawValue }
-    guard all > 0, let last = kinds.last else {
-      byKind[.other, default: 0] += amount
-      return
-    }
-    var left = amount
-    for kind in kinds {
-      let part =
-        kind == last ? left : min(left, UInt64(Double(amount) * Double(weights[kind] ?? 0) / Double(all)))
-      byKind[kind, default: 0] += part
-      left -= part
-    }
-  }
-}
-
 /// All threads of the target, from context-switch, wake-up, fork, exec and exit records in the order of time.
 ///
 /// Memory stays bounded by the number of living threads: a thread that ended is kept only until it is written, and
@@ -158,15 +18,32 @@ struct OffCPULedger {
   private(set) var lost: UInt64 = 0
   /// Context switches seen.
   private(set) var switches: UInt64 = 0
+  /// What the traced main thread does, and the process whose threads work for it; `nil` where nothing is traced.
+  private(set) var clock: KernelClock?
+  private var tracedPID: Int32 = 0
 
   static let maximumStacks = 8192
   /// Functions of a stack that are looked at; the outer ones are always the system call's entry.
   static let maximumDepth = 24
 
+  /// Splits the time of a process's threads by what its traced main thread does. Before anything is booked.
+  mutating func follow(_ clock: KernelClock, pid: Int32) {
+    self.clock = clock
+    tracedPID = pid
+  }
+
   /// The target's first thread: it runs from time zero.
   mutating func begin(pid: Int32, name: String, at time: UInt64) {
-    living[pid] = ThreadLedger(
-      pid: pid, tid: pid, parentPID: 0, name: name, start: time, activity: .running)
+    add(pid: pid, tid: pid, parentPID: 0, name: name, start: time, activity: .running)
+  }
+
+  /// Adds a thread.
+  mutating func add(
+    pid: Int32, tid: Int32, parentPID: Int32, name: String, start: UInt64, activity: ThreadLedger.Activity
+  ) {
+    living[tid] = ThreadLedger(
+      pid: pid, tid: tid, parentPID: parentPID, name: name, start: start, activity: activity,
+      clock: pid == tracedPID ? clock : nil)
   }
 
   mutating func consume(_ record: PerfRecord) {
@@ -185,7 +62,7 @@ struct OffCPULedger {
       let parent = living[parentTID]
       // Another thread with this number must have ended without our seeing it.
       end(tid, at: time)
-      living[tid] = ThreadLedger(
+      add(
         pid: pid, tid: tid, parentPID: pid == parentPID ? parent?.parentPID ?? 0 : parentPID,
         name: parent?.name ?? "", start: time, activity: .runnable)
     case .exit(_, _, let tid, _, let time): end(tid, at: time)
@@ -200,25 +77,26 @@ struct OffCPULedger {
   private mutating func contextSwitch(pid: Int32, tid: Int32, isOut: Bool, isPreempted: Bool, time: UInt64) {
     guard living[tid] != nil else {
       // A thread whose fork record was lost. It can only be alive if it enters a CPU.
-      if !isOut {
-        living[tid] = ThreadLedger(pid: pid, tid: tid, parentPID: 0, name: "", start: time, activity: .running)
-      }
+      if !isOut { add(pid: pid, tid: tid, parentPID: 0, name: "", start: time, activity: .running) }
       return
     }
+    let clock = clock
     update(tid) { thread in
-      guard isOut else { return thread.change(to: .running, at: time) }
-      thread.change(to: isPreempted ? .runnable : .blocked(stack: thread.pendingStack), at: time)
+      guard isOut else { return thread.change(to: .running, at: time, clock) }
+      thread.change(to: isPreempted ? .runnable : .blocked(stack: thread.pendingStack), at: time, clock)
       thread.pendingStack = -1
     }
   }
 
   private mutating func wake(_ tid: Int32, at time: UInt64) {
-    if case .blocked = living[tid]?.activity { living[tid]?.change(to: .runnable, at: time) }
+    guard case .blocked = living[tid]?.activity else { return }
+    let clock = clock
+    update(tid) { $0.change(to: .runnable, at: time, clock) }
   }
 
   private mutating func end(_ tid: Int32, at time: UInt64) {
     guard var thread = living.removeValue(forKey: tid) else { return }
-    thread.book(until: time)
+    thread.book(until: time, clock)
     thread.end = max(time, thread.start)
     ended.append(thread)
   }
@@ -228,7 +106,7 @@ struct OffCPULedger {
     let others = living.values.filter { $0.pid == pid && $0.tid != pid }.map(\.tid)
     if living[pid] == nil {
       let parent = others.first.flatMap { living[$0]?.parentPID } ?? 0
-      living[pid] = ThreadLedger(pid: pid, tid: pid, parentPID: parent, name: "", start: time, activity: .running)
+      add(pid: pid, tid: pid, parentPID: parent, name: "", start: time, activity: .running)
     }
     for tid in others { end(tid, at: time) }
   }
@@ -249,8 +127,13 @@ struct OffCPULedger {
     if let index = living.index(forKey: tid) { change(&living.values[index]) }
   }
 
-  /// Adds a thread that was found by looking.
-  mutating func add(_ thread: ThreadLedger) { living[thread.tid] = thread }
+  /// Keeps the waits of living threads few, once there are many.
+  mutating func fold(_ kindOfStack: (Int32) -> WaitKind?) {
+    for tid in living.keys where living[tid].map({ $0.waits.count > Self.waitsBeforeFolding }) == true {
+      update(tid) { $0.fold(kindOfStack) }
+    }
+  }
+  static let waitsBeforeFolding = 1024
 
   /// Ends a thread that was found to be gone.
   mutating func remove(_ tid: Int32, at time: UInt64) { end(tid, at: time) }

@@ -108,9 +108,8 @@ final class ThreadLooks {
           let started = Int64(status.startTicks * 1_000_000_000 / Self.ticksPerSecond) - boottime
           let start = min(max(UInt64(max(started, 0)), zero), now)
           ledger.add(
-            ThreadLedger(
-              pid: process.pid, tid: tid, parentPID: process.parentPID, name: status.name, start: start,
-              activity: .blocked(stack: -1)))
+            pid: process.pid, tid: tid, parentPID: process.parentPID, name: status.name, start: start,
+            activity: .blocked(stack: -1))
         }
         book(process.pid, tid, &ledger, now)
       }
@@ -125,15 +124,13 @@ final class ThreadLooks {
     guard let sums = schedstat(pid, tid) else { return }
     let before = accounted[tid] ?? Accounting(running: 0, delay: 0)
     accounted[tid] = sums
+    let clock = ledger.clock
     ledger.update(tid) { thread in
       let elapsed = now > thread.since ? now - thread.since : 0
       // A fork's first thread brings the CPU time of its own start; more than the time that went by is not booked.
       let running = min(sums.running >= before.running ? sums.running - before.running : 0, elapsed)
       let delay = min(sums.delay >= before.delay ? sums.delay - before.delay : 0, elapsed - running)
-      thread.running += running
-      thread.runnable += delay
-      thread.since += running + delay
-      thread.book(until: now)
+      thread.book(until: now, running: running, runnable: delay, clock)
     }
     if let kind = kindOfWait(pid, tid) { ledger.update(tid) { $0.looks[kind, default: 0] += 1 } }
   }

@@ -31,6 +31,6 @@ final class Collectors {
       self.log = log
       collectors += [trace, log]
     }
-    return collectors + [sampling] + HostCollectors.make(for: context)
+    return collectors + [sampling] + HostCollectors.make(for: context, isTraced: isTraced)
   }
 }

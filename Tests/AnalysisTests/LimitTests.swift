@@ -11,7 +11,7 @@ import Testing
     return LimitFacts(
       run: run, breakdown: RuntimeBreakdown.of(run), roofline: Roofline.of(run), kernels: KernelHotspots.of(run),
       functions: FunctionHotspots.of(tree, run), samples: SampleBreakdown.of(tree, run), timeline: Timeline.of(run),
-      counters: CounterSummary.of(run),
+      waiting: WaitingBreakdown.of(tree, run), counters: CounterSummary.of(run),
       cost: ProfilerCost.of(run), training: TrainingCharacteristics.of(run))
   }
 

@@ -8,7 +8,7 @@ import WorkloadLog
 @testable import Profiler
 
 /// A trace file made by hand: no libtorch needed.
-private final class HandMadeTrace {
+final class HandMadeTrace {
   let directory: String
   var path: String { directory + "/" + WorkloadContract.traceFileName }
   let memory: UnsafeMutableRawPointer

@@ -93,6 +93,15 @@ struct OffCPULiveTests {
       #expect(abs(thread.parts.reduce(0, +) - life) <= life / 100, "\(thread)")
       #expect(thread.parts.allSatisfy { $0 >= 0 })
       #expect(thread.startNanoseconds >= 0 && thread.endNanoseconds <= run.wall + 1_000_000, "\(thread)")
+      // The rows by phase and category say the same, to the nanosecond.
+      let rows = run.data.threadTimes.filter {
+        $0.pid == thread.pid && $0.tid == thread.tid && $0.startNanoseconds == thread.startNanoseconds
+      }
+      #expect(rows.reduce(0) { $0 + $1.nanoseconds } == thread.parts.reduce(0, +))
+      for (state, time) in zip([TimeState.working, .runnable, .lock, .io, .sleeping, .other], thread.parts) {
+        #expect(rows.filter { $0.state == state }.reduce(0) { $0 + $1.nanoseconds } == time)
+      }
+      #expect(rows.allSatisfy { $0.phase == nil && $0.category == nil })
     }
   }
 

@@ -105,6 +105,7 @@ enum Fixtures {
       data.counters = softwareCounters(scale: 1 + random.unit() * 0.02)
       data.points = points(wall: length, busy: 1.86, memory: 1.1e9, random: &random)
       data.threads = trainingThreads(wall: length)
+      data.threadTimes = trainingThreadTimes(data.threads, kernels)
       data.samples = trainingSamples(kernels, stacks: &stacks)
       var loss = 2.34
       let steps = 640
@@ -362,6 +363,34 @@ enum Fixtures {
       main, thread(4002, "omp worker", 2 * second, running: 0.861, runnable: 0.034, lock: 0.104, io: 0, sleeping: 0),
       thread(4003, "prefetch", 2 * second, running: 0.058, runnable: 0.011, lock: 0.929, io: 0.001, sleeping: 0),
     ]
+  }
+
+  /// The states of the threads, shared over the kernels in proportion to their time, with a tenth outside them and a
+  /// twentieth outside the trace.
+  static func trainingThreadTimes(_ threads: [ThreadRecord], _ kernels: [KernelRecord]) -> [ThreadTime] {
+    var times: [String: (phase: KernelRecord.Phase?, category: KernelCategory?, weight: Int64)] = [:]
+    for kernel in kernels where kernel.thread == "main" {
+      times["\(kernel.phase) \(kernel.category)", default: (kernel.phase, kernel.category, 0)].weight +=
+        kernel.selfNanoseconds
+    }
+    let all = times.values.reduce(0) { $0 + $1.weight }
+    times["outside"] = (.forward, nil, all / 10)
+    times["untraced"] = (nil, nil, all / 20)
+    let cells = times.sorted { $0.key < $1.key }.map(\.value)
+    return threads.flatMap { thread in
+      [
+        (TimeState.working, thread.runningNanoseconds), (.runnable, thread.runnableNanoseconds),
+        (.lock, thread.blockedLockNanoseconds), (.io, thread.blockedIONanoseconds),
+        (.sleeping, thread.sleepingNanoseconds), (.other, thread.blockedOtherNanoseconds),
+      ].flatMap { state, time in
+        zip(cells, Apportionment.split(time ?? 0, by: cells.map(\.weight))).map { cell, part in
+          ThreadTime(
+            pid: thread.pid, tid: thread.tid, startNanoseconds: thread.startNanoseconds, phase: cell.phase,
+            category: cell.category, state: state, nanoseconds: part,
+            provenance: Provenance(.softwareCounter, detail: "context switches"))
+        }
+      }
+    }
   }
 
   // MARK: A plain command

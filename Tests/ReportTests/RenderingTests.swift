@@ -53,9 +53,9 @@ struct RenderingTests {
     let document = ReportBuilder(characterization: characterization).document()
     #expect(
       document.sections.map(\.id) == [
-        "limits", "key-figures", "breakdown", "cpu-time", "kernels", "functions", "categories", "roofline",
-        "efficiency", "model",
-        "training", "threads", "series", "counters", "variation", "flame", "host", "not-measured", "cost",
+        "limits", "key-figures", "breakdown", "waiting", "cpu-time", "kernels", "functions", "categories", "roofline",
+        "efficiency", "model", "training", "threads", "series", "counters", "variation", "flame", "host",
+        "not-measured", "cost",
       ])
   }
 

@@ -11,11 +11,14 @@
 //   ThreadStates hold N MB MS    N children touch MB mebibytes each and keep them for MS
 //   ThreadStates write MB FILE   a child writes MB mebibytes into FILE and syncs it
 //   ThreadStates exec MS         a thread execs `ThreadStates sleep MS`
+//   ThreadStates barrier MS      a thread spins at a barrier while another computes, sleeps, waits for a mutex and touches
+//                                fresh pages, MS each
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -79,6 +82,30 @@ static void *answer(void *count) {
     put(back[1]);
   }
   return NULL;
+}
+
+/// Named as libgomp's: the loop in which a thread waits for its team.
+static volatile int others_are_there;
+__attribute__((noinline)) static void gomp_team_barrier_wait_end(void) {
+  while (!others_are_there) __asm__ volatile("" : : : "memory");
+}
+
+static void *wait_at_barrier(void *unused) {
+  gomp_team_barrier_wait_end();
+  return unused;
+}
+
+/// Pages that were never touched, for MS of CPU time.
+static void *touch_fresh_pages(void *unused) {
+  double until = thread_cpu_ms() + (double)duration;
+  while (thread_cpu_ms() < until) {
+    size_t size = 4 << 20;
+    char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) exit(2);
+    for (size_t at = 0; at < size; at += 4096) memory[at] = 1;
+    munmap(memory, size);
+  }
+  return unused;
 }
 
 static void *nothing(void *unused) { return unused; }
@@ -177,6 +204,20 @@ int main(int argc, char **argv) {
       _exit(0);
     }
     waitpid(child, NULL, 0);
+  } else if (!strcmp(mode, "barrier")) {
+    pthread_t waiter = start(wait_at_barrier, NULL);
+    sleep_ms(first);
+    pthread_t keeper = start(keep_mutex, NULL);
+    get(channel[0]);
+    pthread_mutex_lock(&mutex);
+    pthread_mutex_unlock(&mutex);
+    pthread_join(keeper, NULL);
+    duration = first + (long)thread_cpu_ms();
+    spin(NULL);
+    duration = first;
+    touch_fresh_pages(NULL);
+    others_are_there = 1;
+    pthread_join(waiter, NULL);
   } else if (!strcmp(mode, "exec")) {
     pthread_join(start(exec_sleep, NULL), NULL);
   } else {

@@ -4,7 +4,8 @@ import ProfileModel
 /// The axes that can be measured on a CPU without hardware counters, each the CPU's analogue of one of the report's five GPU
 /// metrics. All are 1 for the best use there can be.
 public enum AccessPattern: String, Codable, Sendable, CaseIterable {
-  /// CPU time ÷ (wall time × hardware threads): `achieved_occupancy`'s analogue.
+  /// Working time ÷ (wall time × hardware threads): `achieved_occupancy`'s analogue. A thread that spins at a barrier is on a
+  /// CPU and waits.
   case threadOccupancy = "thread occupancy"
   /// FLOP/s of the kernels ÷ the machine's measured peak: `ipc_efficiency`'s analogue.
   case computeEfficiency = "compute efficiency"
@@ -19,7 +20,8 @@ public enum AccessPattern: String, Codable, Sendable, CaseIterable {
   /// What it is, with its formula.
   public var definition: String {
     switch self {
-    case .threadOccupancy: "CPU time ÷ (wall time × hardware threads)"
+    case .threadOccupancy:
+      "time in which threads work (on a CPU, and neither spinning at a barrier nor in a page fault) ÷ (wall time × hardware threads)"
     case .computeEfficiency: "FLOPs of the kernels ÷ kernel time ÷ measured peak FLOP/s"
     case .bandwidthUse:
       "bytes of the kernels’ operands ÷ kernel time ÷ measured DRAM bandwidth; above 1 where caches serve"
@@ -39,11 +41,17 @@ public enum AccessPattern: String, Codable, Sendable, CaseIterable {
   }
 
   /// All axes of a run.
-  static func all(of run: Run, roofline: Measured<Roofline>) -> [NamedQuantity] {
-    allCases.map { NamedQuantity($0.rawValue, label: $0.rawValue, unit: "share", $0.value(of: run, roofline)) }
+  static func all(
+    of run: Run, roofline: Measured<Roofline>, waiting: Measured<WaitingBreakdown>
+  ) -> [NamedQuantity] {
+    allCases.map {
+      NamedQuantity($0.rawValue, label: $0.rawValue, unit: "share", $0.value(of: run, roofline, waiting))
+    }
   }
 
-  private func value(of run: Run, _ roofline: Measured<Roofline>) -> Measured<Double> {
+  private func value(
+    of run: Run, _ roofline: Measured<Roofline>, _ waiting: Measured<WaitingBreakdown>
+  ) -> Measured<Double> {
     let kernels = run.mainKernels
     let time = Double(kernels.sum { max(0, $0.selfNanoseconds) })
     let noKernels: Unavailable? = kernels.isEmpty || time <= 0 ? run.noKernels : nil
@@ -51,7 +59,12 @@ public enum AccessPattern: String, Codable, Sendable, CaseIterable {
     switch self {
     case .threadOccupancy:
       guard wall > 0 else { return .unavailable(Unavailable("the run has no end")) }
-      return .combine(run.cpuTime, run.hardwareThreads, detail: definition) { $0 / (wall * $1) }
+      if let useful = waiting.value?.usefulOccupancy, useful.value != nil { return useful }
+      // Without samples or thread states nobody knows which part of it was spent spinning.
+      return .combine(
+        run.cpuTime, run.hardwareThreads,
+        detail: "CPU time ÷ (wall time × hardware threads), spinning at barriers and page faults included"
+      ) { $0 / (wall * $1) }
     case .kernelShare:
       if let noKernels { return .unavailable(noKernels) }
       guard wall > 0 else { return .unavailable(Unavailable("the run has no end")) }

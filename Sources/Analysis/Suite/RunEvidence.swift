@@ -25,6 +25,8 @@ public struct RunEvidence: Codable, Sendable, Equatable {
   public var kernels: [MemberKernel]
   /// States of all threads.
   public var waiting: Measured<[WaitingShare]>
+  /// States of all threads by the category of the kernel that the main thread ran.
+  public var categoryWaiting: Measured<[CategoryWaiting]>
   /// Table 7.
   public var categoryFunctions: Measured<[CategoryFunctions]>
   /// Its place under the roof.
@@ -61,7 +63,8 @@ extension RunEvidence {
     if case .text(let text)? = cpu { model = text } else { model = "a CPU that the profile does not name" }
     machine = run.hostNumber("host.cpu.logical").value.map { "\(model), \(Int($0)) hardware threads" } ?? model
     metric = settings["metric"] ?? training?.metric
-    let patterns = AccessPattern.all(of: run, roofline: roofline)
+    let threadTime = WaitingBreakdown.of(tree, run)
+    let patterns = AccessPattern.all(of: run, roofline: roofline, waiting: threadTime)
     let breakdown = RuntimeBreakdown.of(run)
     let seconds = { (value: Measured<Double>?) -> Measured<Double> in
       (value ?? .unavailable(Unavailable("the run kept no training log"))).map { $0 / 1e9 }
@@ -92,13 +95,20 @@ extension RunEvidence {
       }
     }
     kernels = MemberKernel.of(run.mainKernels)
-    let states = Timeline.of(run).totals.compactMap { total in
-      total.share.map { WaitingShare(state: total.state, share: $0) }
+    waiting = threadTime.map { WaitingShare.of($0.total, part: $0.total.nanoseconds) }
+    switch threadTime {
+    case .unavailable(let why): categoryWaiting = .unavailable(why)
+    case .measured(let value, let provenance):
+      switch value.categories {
+      case .unavailable(let why): categoryWaiting = .unavailable(why)
+      case .measured(let parts, _):
+        categoryWaiting = .measured(
+          parts.map {
+            CategoryWaiting(
+              name: $0.name, category: $0.category, states: WaitingShare.of($0, part: value.total.nanoseconds))
+          }, provenance)
+      }
     }
-    waiting =
-      states.isEmpty
-      ? .unavailable(run.failure(of: "off-cpu") ?? Unavailable("thread states were not told apart on this machine"))
-      : Measured(states, .kernelAccounting, detail: run.collector("off-cpu")?.method)
     categoryFunctions = CategoryFunctions.of(tree, run)
     self.roofline = roofline
   }

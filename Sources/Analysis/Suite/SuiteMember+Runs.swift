@@ -70,6 +70,7 @@ extension SuiteMember {
     hotspots = Self.hotspots(counted)
     kernels = Self.kernels(counted)
     waiting = Self.waiting(counted)
+    categoryWaiting = Self.categoryWaiting(counted)
     // Tables of functions and the roofline's points are those of the run of median wall time: they have no mean.
     let order = counted.sorted { ($0.run.wallSeconds, $0.run.name) < ($1.run.wallSeconds, $1.run.name) }
     categoryFunctions = order[(order.count - 1) / 2].categoryFunctions
@@ -189,8 +190,36 @@ extension SuiteMember {
     }
     let shares = meanShares(lists.map { $0.map { ($0.state, $0.share) } })
     return .measured(
-      Timeline.ThreadState.allCases.compactMap { state in
+      TimeState.allCases.compactMap { state in
         shares.first { $0.key == state }.map { WaitingShare(state: state, share: $0.share) }
       }, provenance)
+  }
+
+  private struct CategoryState: Hashable {
+    var name: String
+    var category: KernelCategory?
+    var state: TimeState
+  }
+
+  private static func categoryWaiting(_ counted: [RunEvidence]) -> Measured<[CategoryWaiting]> {
+    let lists = counted.compactMap(\.categoryWaiting.value)
+    guard let provenance = counted.lazy.compactMap(\.categoryWaiting.provenance).first else {
+      return .unavailable(
+        counted.lazy.compactMap(\.categoryWaiting.unavailable).first ?? Unavailable("not measured"))
+    }
+    let shares = meanShares(
+      lists.map { list in
+        list.flatMap { part in
+          part.states.map { (CategoryState(name: part.name, category: part.category, state: $0.state), $0.share) }
+        }
+      })
+    let parts = Dictionary(grouping: shares) { $0.key.name }.map { name, states in
+      CategoryWaiting(
+        name: name, category: states[0].key.category,
+        states: TimeState.allCases.compactMap { state in
+          states.first { $0.key.state == state }.map { WaitingShare(state: state, share: $0.share) }
+        })
+    }
+    return .measured(parts.sorted { ($1.share, $0.name) < ($0.share, $1.name) }, provenance)
   }
 }

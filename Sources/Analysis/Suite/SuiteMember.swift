@@ -45,6 +45,8 @@ public struct SuiteMember: Codable, Sendable, Equatable {
   public var kernels: [MemberKernel]
   /// What its threads' time went to, shares of the threads' life.
   public var waiting: Measured<[WaitingShare]>
+  /// The same by the category of the kernel that the main thread ran (the place of Figure 7).
+  public var categoryWaiting: Measured<[CategoryWaiting]>
   /// Functions and kernels of each category (Table 7).
   public var categoryFunctions: Measured<[CategoryFunctions]>
   /// Its place under the roof.
@@ -75,6 +77,7 @@ public struct SuiteMember: Codable, Sendable, Equatable {
     hotspots = .unavailable(why)
     kernels = []
     waiting = .unavailable(why)
+    categoryWaiting = .unavailable(why)
     categoryFunctions = .unavailable(why)
     roofline = .unavailable(why)
     runs = []
@@ -170,9 +173,27 @@ public struct MemberKernel: Codable, Sendable, Equatable {
 /// A state's part of the threads' life.
 public struct WaitingShare: Codable, Sendable, Equatable {
   /// The state.
-  public var state: Timeline.ThreadState
+  public var state: TimeState
   /// Share of the threads' life, 0…1; mean over the runs.
   public var share: Double
+
+  /// The states of a part, as shares of a time.
+  static func of(_ part: WaitingBreakdown.Part, part whole: Int64) -> [WaitingShare] {
+    part.states.map { WaitingShare(state: $0.state, share: fraction($0.nanoseconds, of: whole)) }
+  }
+}
+
+/// What threads did while the main thread ran kernels of a category.
+public struct CategoryWaiting: Codable, Sendable, Equatable {
+  /// The category, or that it was outside kernels or outside the trace.
+  public var name: String
+  /// The category; `nil` outside any kernel.
+  public var category: KernelCategory?
+  /// States, as shares of all the threads' life; mean over the runs.
+  public var states: [WaitingShare]
+
+  /// Share of all the threads' life, 0…1.
+  public var share: Double { states.reduce(0) { $0 + $1.share } }
 }
 
 /// One run of a benchmark.

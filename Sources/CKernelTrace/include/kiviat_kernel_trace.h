@@ -125,6 +125,9 @@ typedef struct {
 /// A transition says which entry runs from a time on (`KIVIAT_TRACE_IDLE` for none), in one word: the upper 44 bits
 /// are (time − opened_ns) / 16 ns, enough for 78 hours before it wraps, the lower 20 bits the entry.
 #define KIVIAT_TRACE_IDLE 0xfffffu
+/// Idle in a phase: of the main thread the ring tells the phase outside operations too. The first of
+/// KIVIAT_TRACE_PHASES numbers; a reader that does not know them takes them for idle, as any beyond the entries.
+#define KIVIAT_TRACE_IDLE_IN_PHASE 0xffff0u
 static inline uint64_t kiviat_trace_transition(uint64_t since_opened_ns, uint32_t entry) {
   return (since_opened_ns >> 4) << 20 | entry;
 }

@@ -19,6 +19,8 @@ struct ColorKey: Hashable, Sendable {
   static func call(_ kind: Frame.Kind, tone: Int) -> ColorKey { ColorKey(name: "c-\(kind)-\(tone % 3)") }
 
   static let running = ColorKey(name: "t-running")
+  static let spinning = ColorKey(name: "t-spinning")
+  static let pageFault = ColorKey(name: "t-fault")
   static let runnable = ColorKey(name: "t-runnable")
   static let blockedLock = ColorKey(name: "t-lock")
   static let blockedIO = ColorKey(name: "t-io")
@@ -75,6 +77,8 @@ enum Palette {
     (.category(.uncategorized), 0x5F6770, 0xA3ABB4),
     (.outsideKernels, 0xD8DDE3, 0x3D4650),
     (.running, 0x0D8367, 0x2FB591),
+    (.spinning, 0xEF9C86, 0xB5594A),
+    (.pageFault, 0x6DB9E0, 0x9AD3EF),
     (.runnable, 0xE0A81E, 0xEFC257),
     (.blockedLock, 0xC2412D, 0xEA7561),
     (.blockedIO, 0x6352B3, 0x9B8DE6),

@@ -250,7 +250,7 @@ struct CSVReport {
   }
 
   private func timeline(_ c: Characterization, _ w: inout Writer) {
-    for total in c.timeline.totals { w.row("thread_time", total.state.rawValue, "time", total.nanoseconds, "ns") }
+    waiting(c, &w)
     for thread in c.timeline.threads {
       let name = "\(thread.name) \(thread.pid)/\(thread.tid)"
       w.row("thread", name, "start", Double(thread.startNanoseconds), "ns")
@@ -262,6 +262,34 @@ struct CSVReport {
       w.row("series", plot.name, "minimum", plot.minimum, plot.unit, provenance: plot.provenance)
       w.row("series", plot.name, "maximum", plot.maximum, plot.unit, provenance: plot.provenance)
     }
+  }
+
+  private func waiting(_ c: Characterization, _ w: inout Writer) {
+    w.absent("thread_time", c.waiting)
+    guard case .measured(let waiting, let provenance) = c.waiting else { return }
+    func rows(_ section: String, _ parts: [WaitingBreakdown.Part], _ w: inout Writer) {
+      for part in parts {
+        for state in part.states {
+          w.row(section, part.name, state.state.rawValue, Double(state.nanoseconds), "ns", provenance: provenance)
+          if let interval = state.interval {
+            w.row(
+              section, part.name, "\(state.state.rawValue), share at least", interval.lower, "1", provenance: provenance
+            )
+            if let upper = interval.upper {
+              w.row(section, part.name, "\(state.state.rawValue), share at most", upper, "1", provenance: provenance)
+            }
+          }
+        }
+      }
+    }
+    rows("thread_time", [waiting.total], &w)
+    rows("thread_time.thread", waiting.threads, &w)
+    rows("thread_time.phase", waiting.phases.value ?? [], &w)
+    rows("thread_time.category", waiting.categories.value ?? [], &w)
+    w.row("thread_time", "all threads", "accounted", waiting.accounted, "1", provenance: provenance)
+    w.row("thread_time", "useful occupancy", "value", waiting.usefulOccupancy, "1")
+    w.row("thread_time", "barrier share", "value", waiting.barrierShare, "1")
+    w.row("thread_time", "imbalance", "value", waiting.imbalance, "1")
   }
 
   private func evidence(_ c: Characterization, _ w: inout Writer) {

@@ -41,6 +41,13 @@ struct SuiteCSV {
         }
       case .unavailable(let why): row(member.id, "", "share of thread time", .unavailable(why), "1")
       }
+      for part in member.categoryWaiting.value ?? [] {
+        for state in part.states {
+          row(
+            member.id, "", "share of thread time: \(part.name): \(state.state.rawValue)",
+            .measured(state.share, member.categoryWaiting.provenance ?? Provenance(.derived)), "1")
+        }
+      }
       for run in member.runs {
         row(member.id, run.name, "wall time", Measured(run.wallSeconds, .clock), "s")
         row(member.id, run.name, "step time", run.stepSeconds, "s")

@@ -30,6 +30,7 @@ struct TextReport {
     lines.append("")
     lines += keyFigures()
     lines += breakdown()
+    lines += waiting()
     lines += ranking()
     lines += missing()
     for note in c.notes.filter({ $0.level == .warning }).prefix(2) {
@@ -76,6 +77,14 @@ struct TextReport {
       return [bold("  CPU time by module")] + bars(rows) + [""]
     }
     return []
+  }
+
+  /// One line: what threads do, most first.
+  private func waiting() -> [String] {
+    guard let waiting = characterization.waiting.value, waiting.total.nanoseconds > 0 else { return [] }
+    let states = waiting.total.states.filter { $0.share >= 0.005 }.sorted { $1.share < $0.share }
+    let words = states.map { "\(ReportBuilder.name($0.state)) \(NumberFormat.percent($0.share))" }
+    return wrapped("Thread time: " + words.joined(separator: ", "), indent: 2) + [""]
   }
 
   private func ranking() -> [String] {

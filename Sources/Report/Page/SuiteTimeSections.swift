@@ -142,25 +142,24 @@ extension SuitePage {
         reason:
           "why instructions stall is counted by hardware counters, and these profiles hold no stall counts by category",
         method: known.isEmpty
-          ? nil : "what threads wait for outside the processor, below, which needs no hardware counter",
+          ? nil : "what threads wait for, by category, below, which needs no hardware counter",
         remedy: nil, state: "not measured")
     ])
     guard !known.isEmpty else {
       let why = members.lazy.compactMap(\.waiting.unavailable).first
       return Self.section("stalls", "Stalls and waiting", [gap, why.map { Self.missing("States of threads", $0) }])
     }
-    let states = Timeline.ThreadState.allCases.filter { state in known.contains { $0.1.contains { $0.state == state } }
-    }
-    let running = known.map { member, shares in (member, shares.first { $0.state == .running }?.share ?? 0) }
-    let least = running.min { $0.1 < $1.1 }
+    let states = TimeState.allCases.filter { state in known.contains { $0.1.contains { $0.state == state } } }
+    let working = known.map { member, shares in (member, shares.first { $0.state == .working }?.share ?? 0) }
+    let least = working.min { $0.1 < $1.1 }
     return Self.section(
       "stalls", "Stalls and waiting",
       [
-        gap,
+        gap, waitingOfCategories,
         .figure(
           ReportDocument.Figure(
             title: least.map {
-              "Threads run between \(NumberFormat.percent($0.1)) (\(Self.label($0.0))) and \(NumberFormat.percent(running.map { $0.1 }.max() ?? 0)) of their life"
+              "Threads work between \(NumberFormat.percent($0.1)) (\(Self.label($0.0))) and \(NumberFormat.percent(working.map { $0.1 }.max() ?? 0)) of their life"
             } ?? "What threads do",
             drawing: .chart(
               StackedBarChart(
@@ -169,20 +168,75 @@ extension SuitePage {
                   .init(
                     label: Self.label(member),
                     segments: shares.map {
-                      .init(color: ReportBuilder.color($0.state), name: $0.state.rawValue, value: $0.share)
+                      .init(color: ReportBuilder.color($0.state), name: ReportBuilder.name($0.state), value: $0.share)
                     })
                 }, format: .percent, isCompact: true, showsTotals: false)),
             caption:
-              "Share of all threads’ life in each state, mean over the runs. What is missing to 100 % could not be told apart.",
+              "Share of all threads’ life in each state, mean over the runs. Work, spinning at barriers and page faults are told apart by samples of call stacks; the rest is the scheduler’s.",
             table: Table(
-              columns: [.name("Benchmark")] + states.map { Table.Column(ReportBuilder.capitalized($0.rawValue)) },
+              columns: [.name("Benchmark")]
+                + states.map { Table.Column(ReportBuilder.capitalized(ReportBuilder.name($0))) },
               rows: known.map { member, shares in
                 [Table.Cell(Self.label(member))]
                   + states.map { state in
                     shares.first { $0.state == state }.map { .share($0.share, bar: false) } ?? .empty
                   }
               }), provenance: known.first?.0.waiting.provenance)),
-      ])
+      ].compactMap { $0 })
+  }
+
+  /// What threads do while kernels of each category run, every member counting alike.
+  private var waitingOfCategories: ReportDocument.Block? {
+    let known = members.compactMap { $0.categoryWaiting.value }
+    guard !known.isEmpty else { return nil }
+    var sums: [String: (category: KernelCategory?, members: Int, states: [TimeState: Double])] = [:]
+    for part in known.flatMap({ $0 }) where part.share > 0 {
+      var sum = sums[part.name] ?? (part.category, 0, [:])
+      sum.members += 1
+      for state in part.states { sum.states[state.state, default: 0] += state.share / Double(known.count) }
+      sums[part.name] = sum
+    }
+    func whole(_ states: [TimeState: Double]) -> Double { states.values.reduce(0, +) }
+    let rows = sums.sorted {
+      ($1.value.category == nil ? 1 : 0, whole($0.value.states), $1.key) > (
+        $0.value.category == nil ? 1 : 0, whole($1.value.states), $0.key
+      )
+    }
+    let shown = rows.filter { whole($0.value.states) >= 0.002 }
+    let states = TimeState.allCases.filter { state in shown.contains { ($0.value.states[state] ?? 0) > 0 } }
+    let kernels = shown.filter { $0.value.category != nil }
+    let spin = kernels.reduce(0.0) { $0 + ($1.value.states[.spinning] ?? 0) }
+    let all = kernels.reduce(0.0) { $0 + whole($1.value.states) }
+    return .figure(
+      ReportDocument.Figure(
+        title: all > 0
+          ? "In kernels, threads spin at barriers for \(NumberFormat.percent(spin / all)) of their time"
+          : "What threads wait for in each category",
+        drawing: .chart(
+          StackedBarChart(
+            summary: "Shares of thread time by state for each kernel category",
+            rows: shown.map { name, sum in
+              let total = whole(sum.states)
+              return .init(
+                label: name,
+                segments: states.compactMap { state in
+                  guard let share = sum.states[state], share > 0 else { return nil }
+                  return .init(
+                    color: ReportBuilder.color(state), name: ReportBuilder.name(state), value: share / total)
+                })
+            }, format: .percent, isCompact: true, showsTotals: false)),
+        caption:
+          "In the place of Figure 7: what the threads of \(ReportBuilder.counted(known.count, "benchmark")) do while the main thread runs kernels of a category, every benchmark counting alike. This is waiting as the operating system and samples show it; why instructions stall inside a core is another question.",
+        table: Table(
+          columns: [.name("Category"), Table.Column("Benchmarks"), Table.Column("Of thread time")]
+            + states.map { Table.Column(ReportBuilder.capitalized(ReportBuilder.name($0))) },
+          rows: rows.map { name, sum in
+            let total = whole(sum.states)
+            return [
+              sum.category.map { .key(name, .category($0)) } ?? Table.Cell(name), .count(sum.members),
+              .share(total),
+            ] + states.map { .share((sum.states[$0] ?? 0) / max(total, 1e-12), bar: false) }
+          }), provenance: members.lazy.compactMap(\.categoryWaiting.provenance).first))
   }
 
   // MARK: Table 7

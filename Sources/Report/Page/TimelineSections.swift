@@ -12,63 +12,7 @@ extension ReportBuilder {
     let timeline = characterization.timeline
     guard !timeline.threads.isEmpty else { return nil }
     return section(
-      "threads", "Threads, processes and waiting", short: "Threads",
-      [threadTime(timeline), lanes(timeline)])
-  }
-
-  private func threadTime(_ timeline: Timeline) -> ReportDocument.Block? {
-    let known = timeline.totals.compactMap { total -> (Timeline.ThreadState, Double)? in
-      total.nanoseconds.value.map { (total.state, Double($0)) }
-    }
-    guard known.contains(where: { $0.1 > 0 }) else { return nil }
-    var segments = known.map { state, nanoseconds in
-      StackedBarChart.Segment(
-        color: ReportBuilder.color(state), name: state.rawValue, value: nanoseconds)
-    }
-    if timeline.unaccountedNanoseconds > 0 {
-      segments.append(
-        StackedBarChart.Segment(
-          color: .unknown, name: "not accounted", value: Double(timeline.unaccountedNanoseconds)))
-    }
-    let table = Table(
-      columns: [.name("State"), Table.Column("Time"), Table.Column("Of thread time")],
-      rows: timeline.totals.map { total in
-        [
-          .key(total.state.rawValue, ReportBuilder.color(total.state)), .measured(total.nanoseconds, unit: "ns"),
-          total.share.map { .share($0) } ?? .empty,
-        ]
-      } + [
-        [
-          .key("not accounted", .unknown), .duration(timeline.unaccountedNanoseconds),
-          .share(Double(timeline.unaccountedNanoseconds) / Double(max(1, timeline.threadNanoseconds)), bar: false),
-        ]
-      ])
-    let life = Double(max(1, timeline.threadNanoseconds))
-    let running = known.first { $0.0 == .running }?.1 ?? 0
-    let most = known.filter { $0.0 != .running }.max { $0.1 < $1.1 }
-    var title: Prose = "Threads ran for \(NumberFormat.percent(running / life)) of their life"
-    if let most, most.1 > 0 {
-      title =
-        title + "; most of the rest (\(NumberFormat.percent(most.1 / life))) they were \(ReportBuilder.phrase(most.0))"
-    }
-    let sum: Prose
-    switch timeline.addsUp {
-    case .measured(true, _): sum = " The states add up to the threads’ life within 1\u{202F}%."
-    case .measured(false, _): sum = " The states do \(strong: "not") add up to the threads’ life within 1\u{202F}%."
-    case .unavailable: sum = ""
-    }
-    let processes = ReportBuilder.counted(timeline.processCount, "process", plural: "processes")
-    let threads = ReportBuilder.counted(timeline.threads.count + timeline.omittedThreadCount, "thread")
-    return .figure(
-      ReportDocument.Figure(
-        title: title,
-        drawing: .chart(
-          StackedBarChart(
-            summary: "Time of all threads by state",
-            rows: [StackedBarChart.Row(label: "all threads", segments: segments)], format: .duration)),
-        caption: Prose("\(NumberFormat.duration(life)) of thread time in \(threads) of \(processes).") + sum,
-        table: table,
-        provenance: timeline.totals.compactMap(\.nanoseconds.provenance).first))
+      "threads", "Threads and processes", short: "Threads", [lanes(timeline)])
   }
 
   private func lanes(_ timeline: Timeline) -> ReportDocument.Block {
@@ -138,10 +82,6 @@ extension ReportBuilder {
     case .sleeping: .sleeping
     case .other: .blockedOther
     }
-  }
-
-  private static func phrase(_ state: Timeline.ThreadState) -> String {
-    state == .runnable ? "waiting for a CPU" : state.rawValue
   }
 
   // MARK: Time series
