@@ -23,6 +23,12 @@ struct CatalogueReader {
     return family
   }
 
+  /// The processors of a family, from its `cpus` alone.
+  func patterns(_ root: Node) throws(ManifestError) -> [CPUPattern] {
+    var fields = try Fields(root, "the family", file)
+    return try fields.optional("cpus") { field throws(ManifestError) in try items(field, pattern) } ?? []
+  }
+
   /// A user's file, added to a family.
   func additions(_ root: Node, to family: MetricFamily) throws(ManifestError) -> MetricFamily {
     var fields = try Fields(root, "the file", file)

@@ -11,20 +11,40 @@ public struct MetricCatalogue: Sendable {
   ///
   /// - Throws: `ManifestError`; a test reads and checks all files, so that those built in have none.
   public static func builtIn() throws(ManifestError) -> MetricCatalogue {
-    var parts: [String: MetricFamily] = [:]
-    for (name, bytes) in shared + files {
-      let file = "\(name).yaml"
-      let root = try Suite.compose(String(decoding: bytes, as: UTF8.self), named: file)
-      let family = try CatalogueReader(file: file).family(root)
-      guard family.name == name else { throw ManifestError(file: file, "its 'family' must be '\(name)', as its file") }
-      // Parts stand before those that extend them.
-      let base = family.base ?? "generic"
-      if name != "generic", parts[base] == nil {
-        throw ManifestError(file: file, "'extends': there is no part '\(base)' before it")
-      }
-      parts[name] = parts[base].map(family.extending) ?? family
+    var families: [MetricFamily] = []
+    for name in names { families.append(try family(inFile: name)) }
+    return MetricCatalogue(families: families)
+  }
+
+  /// The names of all families, the fallback last.
+  public static var names: [String] { files.map(\.name) + ["generic"] }
+
+  /// The family of a processor, without reading what the others have.
+  ///
+  /// - Throws: `ManifestError`, which none of the files built in makes.
+  public static func family(of cpu: CPUIdentity?) throws(ManifestError) -> MetricFamily {
+    guard let cpu else { return try family(inFile: "generic") }
+    for (name, bytes) in files {
+      // A file says how its processors are recognised in one line; a test compares with the whole file.
+      let line = String(decoding: bytes, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("cpus:") }
+      let patterns = try CatalogueReader(file: "\(name).yaml").patterns(
+        Suite.compose(line.map(String.init) ?? "cpus: []", named: "\(name).yaml"))
+      if patterns.contains(where: { $0.matches(cpu) }) { return try family(inFile: name) }
     }
-    return MetricCatalogue(families: (files.map(\.name) + ["generic"]).compactMap { parts[$0] })
+    return try family(inFile: "generic")
+  }
+
+  /// A family with the parts that it extends.
+  private static func family(inFile name: String, depth: Int = 0) throws(ManifestError) -> MetricFamily {
+    let file = "\(name).yaml"
+    guard depth < 8, let bytes = (files + shared).first(where: { $0.name == name })?.bytes else {
+      throw ManifestError(file: file, "there is no such part of the catalogue")
+    }
+    let root = try Suite.compose(String(decoding: bytes, as: UTF8.self), named: file)
+    let family = try CatalogueReader(file: file).family(root)
+    guard family.name == name else { throw ManifestError(file: file, "its 'family' must be '\(name)', as its file") }
+    return name == "generic"
+      ? family : family.extending(try Self.family(inFile: family.base ?? "generic", depth: depth + 1))
   }
 
   /// Parts that families share.
@@ -84,6 +104,8 @@ public struct UserMetrics: Hashable, Sendable {
   public var metrics: [String]
   /// The user's events.
   public var events: [MetricEvent]
+  /// The user's groups.
+  public var groups: [MetricGroup]
 
   /// Reads a user's file and checks it as the catalogue is checked.
   ///
@@ -91,8 +113,11 @@ public struct UserMetrics: Hashable, Sendable {
   ///   - text: YAML: `events`, `metrics`, `groups`, `constants`, `consistent`.
   ///   - file: What errors call it.
   ///   - base: What the file may refer to.
+  ///   - triesCounts: Whether ranges are tried with random counts, which takes a moment.
   /// - Throws: `ManifestError` with the line.
-  public init(_ text: String, named file: String, to base: MetricFamily) throws(ManifestError) {
+  public init(
+    _ text: String, named file: String, to base: MetricFamily, triesCounts: Bool = true
+  ) throws(ManifestError) {
     let own = try CatalogueReader(file: file).additions(try Suite.compose(text, named: file), to: base)
     let taken = Set(base.events.map(\.name) + base.metrics.map(\.name) + base.constants.map(\.name))
     let lines = own.events.map { ($0.name, $0.line) } + own.metrics.map { ($0.name, $0.line) }
@@ -103,6 +128,9 @@ public struct UserMetrics: Hashable, Sendable {
     family = own.extending(base)
     metrics = own.metrics.map(\.name)
     events = own.events
-    if let problem = CatalogueCheck(family, file: file, only: own).problems().first { throw problem }
+    groups = own.groups
+    if let problem = CatalogueCheck(family, file: file, only: own).problems(triesCounts: triesCounts).first {
+      throw problem
+    }
   }
 }

@@ -50,7 +50,7 @@ public struct MetricEvaluation: Sendable {
   /// so much that the value is out of its range.
   public func result(_ metric: Metric) -> Result {
     do {
-      return try finished(metric, try value(of: metric, preferring: nil, depth: 0))
+      return try finished(metric, try value(of: metric, preferring: nil, Known()))
     } catch {
       return Result(value: .unavailable(error), interval: nil)
     }
@@ -101,17 +101,35 @@ public struct MetricEvaluation: Sendable {
     return max(value - halfWidth, range.lowerBound)...min(value + halfWidth, range.upperBound)
   }
 
+  /// Metrics that were computed on the way to another one, so that none is computed twice.
+  private final class Known {
+    var values: [String: Swift.Result<Dual, Unavailable>] = [:]
+    var depth = 0
+  }
+
   /// Operands of one formula are taken from one group, so that they were counted at the same time.
-  private func value(of metric: Metric, preferring caller: Int?, depth: Int) throws(Unavailable) -> Dual {
-    // A family that passed its check has no cycle.
-    guard depth < 64 else { throw Unavailable("'\(metric.name)' refers to itself") }
+  private func value(of metric: Metric, preferring caller: Int?, _ known: Known) throws(Unavailable) -> Dual {
     let group = bestGroup(for: metric, preferring: caller)
-    return try metric.formula.value { name throws(Unavailable) in
-      if let event = family.event(name) { return try count(event, in: group) }
-      if let constant = family.constant(name) { return try number(constant) }
-      guard let part = family.metric(name) else { throw Unavailable("'\(name)' is not in the catalogue") }
-      return try value(of: part, preferring: group, depth: depth + 1)
+    let key = "\(metric.name) \(group ?? -1)"
+    if let value = known.values[key] { return try value.get() }
+    // A family that passed its check has no cycle.
+    known.depth += 1
+    defer { known.depth -= 1 }
+    guard known.depth < 64 else { throw Unavailable("'\(metric.name)' refers to itself") }
+    let result: Swift.Result<Dual, Unavailable>
+    do {
+      result = .success(
+        try metric.formula.value { name throws(Unavailable) in
+          if let event = family.event(name) { return try count(event, in: group) }
+          if let constant = family.constant(name) { return try number(constant) }
+          guard let part = family.metric(name) else { throw Unavailable("'\(name)' is not in the catalogue") }
+          return try value(of: part, preferring: group, known)
+        })
+    } catch {
+      result = .failure(error)
     }
+    known.values[key] = result
+    return try result.get()
   }
 
   private func bestGroup(for metric: Metric, preferring caller: Int?) -> Int? {

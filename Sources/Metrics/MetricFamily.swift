@@ -71,8 +71,9 @@ public struct MetricEvent: Hashable, Sendable {
   public var counter = Counter.general
   /// Whether it counts a whole machine and not a process.
   public var isMachineWide: Bool { if case .device = encoding { true } else { false } }
-  /// The line of its file, for errors.
   var line: Int?
+  /// The line of its file, from 1, for errors.
+  public var sourceLine: Int? { line }
 
   /// Which counter takes an event.
   public enum Counter: String, Hashable, Sendable, CaseIterable {

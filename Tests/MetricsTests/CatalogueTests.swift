@@ -17,7 +17,10 @@ import Testing
   @Test func processorsAreRecognised() throws {
     let catalogue = try Self.catalogue.get()
     func family(_ vendor: String, _ family: Int?, _ model: Int?) -> String {
-      catalogue.family(of: CPUIdentity(vendor: vendor, family: family, model: model)).name
+      let cpu = CPUIdentity(vendor: vendor, family: family, model: model)
+      let found = catalogue.family(of: cpu)
+      #expect((try? MetricCatalogue.family(of: cpu)) == found)
+      return found.name
     }
     #expect(family("GenuineIntel", 6, 85) == "intel-skylake-x")
     #expect(family("GenuineIntel", 6, 0x6a) == "intel-ice-lake")

@@ -30,6 +30,7 @@ struct TextReport {
     lines.append("")
     lines += keyFigures()
     lines += breakdown()
+    lines += topDown()
     lines += ranking()
     lines += missing()
     for note in c.notes.filter({ $0.level == .warning }).prefix(2) {
@@ -76,6 +77,13 @@ struct TextReport {
       return [bold("  CPU time by module")] + bars(rows) + [""]
     }
     return []
+  }
+
+  private func topDown() -> [String] {
+    let rows = characterization.metrics.metrics.filter { $0.level == 1 }.compactMap { metric in
+      metric.value.value.map { (metric.label + (metric.isEstimate ? " (estimate)" : ""), $0) }
+    }
+    return rows.isEmpty ? [] : [bold("  The processor's slots")] + bars(rows) + [""]
   }
 
   private func ranking() -> [String] {
