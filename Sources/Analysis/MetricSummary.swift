@@ -17,6 +17,8 @@ public struct MetricSummary: Codable, Sendable, Equatable {
   public var leftOut: Int
   /// What level 1 of the top-down tree leaves of the slots, 0…1 or a little below 0; absent without a tree.
   public var unaccounted: Double?
+  /// Why the metrics of the user's file are missing; absent where there are none, or all could be read.
+  public var fileProblem: String?
   /// What stands for the five metrics and eight stall reasons of the published GPU characterizations.
   public var published: [PublishedMetric]
 }
@@ -75,9 +77,16 @@ extension MetricSummary {
         family: "generic", familyTitle: "any processor", nothingCounted: Unavailable("the catalogue can't be read"),
         metrics: [], leftOut: 0, published: [])
     }
-    let user = run.profile.settings[fileSetting].flatMap { text in
-      try? UserMetrics(
-        text, named: run.profile.settings[fileNameSetting] ?? "metrics", to: base, triesCounts: false)
+    var user: UserMetrics?
+    var fileProblem: String?
+    if let text = run.profile.settings[fileSetting] {
+      let name = run.profile.settings[fileNameSetting] ?? "metrics"
+      do {
+        user = try UserMetrics(text, named: name, to: base, triesCounts: false)
+      } catch {
+        // The catalogue may have grown since, or the profile is damaged.
+        fileProblem = error.description
+      }
     }
     let family = user?.family ?? base
     let nothing = run.nothingCounted
@@ -99,7 +108,7 @@ extension MetricSummary {
     return MetricSummary(
       family: family.name, familyTitle: family.title, nothingCounted: nothing, metrics: metrics,
       leftOut: family.metrics.count { !$0.isHelper } - shown.count,
-      unaccounted: isWhole ? 1 - first.reduce(0, +) : nil,
+      unaccounted: isWhole ? 1 - first.reduce(0, +) : nil, fileProblem: fileProblem,
       published: family.paper.map { PublishedMetric($0, family, evaluation) })
   }
 }

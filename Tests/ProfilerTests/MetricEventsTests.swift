@@ -51,11 +51,11 @@ import Testing
     let files = ["cpu_core/type": "4", "cpu_atom/type": "10"]
     let raw = try #require(family.events.first { $0.name == "topdown.retiring" })
     let cycles = try #require(family.events.first { $0.name == "cycles" })
-    try Self.withPMUs(files) { events in
-      #expect(try events.spec(raw).type == 4)
-      #expect(try events.spec(cycles).config == 4 << 32)
-    }
-    try Self.withPMUs(["cpu/type": "4"]) { #expect(try $0.spec(cycles).config == 0) }
+    let specs = try Self.withPMUs(files) { try [$0.spec(raw), $0.spec(cycles)] }
+    #expect(specs[0].type == 4)
+    #expect(specs[1].config == 4 << 32)
+    let plain = try Self.withPMUs(["cpu/type": "4"]) { try $0.spec(cycles) }
+    #expect(plain.config == 0)
   }
 
   @Test func armCountsOnItsOwnPMU() throws {

@@ -5,14 +5,17 @@ import ProfileModel
 extension ReportBuilder {
   var metrics: ReportDocument.Section? {
     let summary = characterization.metrics
-    if let why = summary.nothingCounted { return uncountedMetrics(summary, why) }
+    let problem = summary.fileProblem.map {
+      ReportDocument.Block.note(Note(.warning, "the metrics of your own file can't be told: \($0)"))
+    }
+    if let why = summary.nothingCounted { return uncountedMetrics(summary, why, problem) }
     let valued = summary.metrics.filter { $0.value.value != nil }
     guard !valued.isEmpty else { return nil }
     let missing = summary.metrics.filter { $0.value.value == nil }
     return section(
       "metrics", "Metrics of the processor", short: "Processor",
       [
-        topDown(summary).map { .figure($0) },
+        problem, topDown(summary).map { .figure($0) },
         .table(
           title: "Metrics of \(summary.familyTitle)", metricTable(valued.filter { $0.level == nil }), isFolded: false),
         publishedTable(summary),
@@ -25,13 +28,16 @@ extension ReportBuilder {
   }
 
   /// Without hardware counters: what would be there, why it is not, and what needs none.
-  private func uncountedMetrics(_ summary: MetricSummary, _ why: Unavailable) -> ReportDocument.Section? {
+  private func uncountedMetrics(
+    _ summary: MetricSummary, _ why: Unavailable, _ problem: ReportDocument.Block?
+  ) -> ReportDocument.Section? {
     let reason =
       VisibleText.visible(why.reason) + (why.remedy.map { "; what would help: \(VisibleText.visible($0))" } ?? "")
     let valued = summary.metrics.filter { $0.value.value != nil }
     return section(
       "metrics", "Metrics of the processor", short: "Processor",
       [
+        problem,
         .paragraph(
           "Where the processor’s slots go (top-down), memory bandwidth, floating-point rates, misses and the stall reasons of the published GPU characterizations, \(ReportBuilder.counted(summary.leftOut, "metric")) of \(summary.familyTitle) in all, come from hardware counters, and none was counted: \(reason)."
         ),
