@@ -64,10 +64,33 @@ var targets: [Target] = [
   .target(
     name: "Profiler",
     dependencies: [
-      "ProfileModel", "WorkloadLog", "CPerfEvent", "CElfutils", "CCeilings", "CKernelTrace", "CPfm",
+      "Metrics", "ProfileModel", "WorkloadLog", "CPerfEvent", "CElfutils", "CCeilings", "CKernelTrace", "CPfm",
     ],
     swiftSettings: swift),
-  .target(name: "Analysis", dependencies: ["ProfileModel"], swiftSettings: swift),
+  // Which metrics follow from which events, by processor: data.
+  .target(
+    name: "Metrics", dependencies: ["ProfileModel", "Suites", .product(name: "Yams", package: "Yams")],
+    resources: [
+      .embedInCode("Resources/amd.yaml"),
+      .embedInCode("Resources/amd-pipeline.yaml"),
+      .embedInCode("Resources/amd-zen2.yaml"),
+      .embedInCode("Resources/amd-zen3.yaml"),
+      .embedInCode("Resources/amd-zen4.yaml"),
+      .embedInCode("Resources/amd-zen5.yaml"),
+      .embedInCode("Resources/arm.yaml"),
+      .embedInCode("Resources/arm-neoverse-n1.yaml"),
+      .embedInCode("Resources/arm-neoverse-n2.yaml"),
+      .embedInCode("Resources/arm-neoverse-v1.yaml"),
+      .embedInCode("Resources/arm-neoverse-v2.yaml"),
+      .embedInCode("Resources/generic.yaml"),
+      .embedInCode("Resources/intel.yaml"),
+      .embedInCode("Resources/intel-granite-rapids.yaml"),
+      .embedInCode("Resources/intel-ice-lake.yaml"),
+      .embedInCode("Resources/intel-sapphire-rapids.yaml"),
+      .embedInCode("Resources/intel-skylake-x.yaml"),
+    ],
+    swiftSettings: swift),
+  .target(name: "Analysis", dependencies: ["Metrics", "ProfileModel"], swiftSettings: swift),
   .target(
     name: "Report", dependencies: ["Analysis"],
     resources: [.embedInCode("Resources/report.css"), .embedInCode("Resources/report.js")],
@@ -92,7 +115,7 @@ var targets: [Target] = [
   .executableTarget(
     name: "kiviat",
     dependencies: [
-      "Profiler", "Analysis", "Report", "Suites", "References",
+      "Profiler", "Analysis", "Metrics", "Report", "Suites", "References",
       .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ],
     swiftSettings: swift),
@@ -113,6 +136,9 @@ var targets: [Target] = [
   .testTarget(
     name: "ProfileModelTests", dependencies: ["ProfileModel", .product(name: "GRDB", package: "GRDB.swift")],
     exclude: ["Fixtures"], swiftSettings: swift),
+  .testTarget(
+    name: "MetricsTests", dependencies: ["Metrics", "ProfileModel", "Suites", "CPerfEvent", "CPfm"],
+    swiftSettings: swift),
   .testTarget(name: "ProfilerTests", dependencies: ["Profiler"], swiftSettings: swift),
   .testTarget(name: "AnalysisTests", dependencies: ["Analysis"], swiftSettings: swift),
   .testTarget(name: "ReportTests", dependencies: ["Report"], swiftSettings: swift),

@@ -38,6 +38,8 @@ public struct Characterization: Codable, Sendable, Equatable {
   public var waiting: Measured<WaitingBreakdown>
   /// Event counts and the ratios derived from them.
   public var counters: CounterSummary
+  /// The catalogue's metrics for this processor: top-down, bandwidth, arithmetic, the published GPU metrics.
+  public var metrics: MetricSummary
   /// How much the numbers vary from repetition to repetition.
   public var repetitions: Measured<RepetitionStatistics>
   /// Call tree for an icicle or flame graph.
@@ -101,6 +103,7 @@ extension Characterization {
     timeline = Timeline.of(run)
     waiting = WaitingBreakdown.of(tree, run)
     counters = CounterSummary.of(run)
+    metrics = MetricSummary.of(run)
     repetitions = RepetitionStatistics.of(profile)
     flameGraph = FlameGraph.of(tree, run)
     notMeasured = NotMeasured.of(run)

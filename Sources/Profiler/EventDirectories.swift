@@ -1,6 +1,7 @@
 // Which events do the kernel's own directories describe: tracepoints, and the PMUs of this machine?
 import CPerfEvent
 import Glibc
+import ProfileModel
 
 /// The tracepoints, as tracefs lists them.
 struct TracepointDirectory: Sendable {

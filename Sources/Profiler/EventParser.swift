@@ -1,5 +1,6 @@
 // Which events does the text of an `-e` option name?
 import CPerfEvent
+import ProfileModel
 
 /// Reads event lists as perf writes them: `cycles,instructions:u`, `{L1-dcache-loads,L1-dcache-load-misses}`,
 /// `sched:sched_switch`, `mem:0x401136:x`, `r1a8`, `cpu/event=0x3c,umask=1/`, and libpfm4's names.

@@ -4,6 +4,8 @@
 public struct HostPerf: Hashable, Sendable {
   /// Every PMU that the kernel offers: `cpu`, `power`, `software`, `tracepoint` …
   public var pmus: [String] = []
+  /// Slots of the core in a cycle, where its PMU tells (`caps/slots` of Arm's).
+  public var slots: Int?
   /// `kernel.perf_event_paranoid`; `nil` when the kernel has no `perf_event` at all.
   public var paranoid: Int?
   /// `kernel.kptr_restrict`.
@@ -55,6 +57,9 @@ public struct HostPerf: Hashable, Sendable {
   static func read(_ files: HostFiles) -> HostPerf {
     var perf = HostPerf()
     perf.pmus = files.list("/sys/bus/event_source/devices").sorted()
+    perf.slots = perf.pmus.first { $0.hasPrefix("armv8_") || $0.hasPrefix("armv9_") }
+      .flatMap { files.text("/sys/bus/event_source/devices/\($0)/caps/slots") }
+      .flatMap { $0.hasPrefix("0x") ? Int($0.dropFirst(2), radix: 16) : Int($0) }.flatMap { $0 > 0 ? $0 : nil }
     let kernel = "/proc/sys/kernel"
     perf.paranoid = files.number("\(kernel)/perf_event_paranoid").map(Int.init)
     perf.kptrRestrict = files.number("\(kernel)/kptr_restrict").map(Int.init)

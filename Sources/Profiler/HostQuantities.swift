@@ -118,7 +118,8 @@ extension Host {
     return [
       Self.text(
         "host.pmu", perf.hardwarePMUs.isEmpty ? nil : perf.hardwarePMUs.joined(separator: ", "),
-        from: "/sys/bus/event_source/devices", otherwise: noPMUReason, remedy: noPMURemedy),
+        from: "/sys/bus/event_source/devices", otherwise: noPMUReason, remedy: noPMURemedy)
+    ] + slotQuantity + [
       Self.number(
         "host.perf_event_paranoid", "1", perf.paranoid.map(Double.init), from: settings, otherwise: noPerf),
       Self.number(
@@ -133,6 +134,13 @@ extension Host {
         "host.perf_event_max_stack", "1", perf.maximumStack.map(Double.init), from: "\(settings), frames",
         otherwise: noPerf),
     ]
+  }
+
+  /// Only PMUs of Arm tell it.
+  private var slotQuantity: [Quantity] {
+    perf.slots.map {
+      [Self.number("host.pmu.slots", "1", Double($0), from: "caps/slots, a cycle", otherwise: "not told")]
+    } ?? []
   }
 
   /// Why there are no hardware counters.

@@ -22,6 +22,7 @@ package struct Fields {
   }
 
   /// A field that may be missing.
+  @discardableResult
   package mutating func optional<Value>(
     _ name: String, _ read: (Field) throws(ManifestError) -> Value
   ) throws(ManifestError) -> Value? {
@@ -59,6 +60,13 @@ package struct Field {
   let subject: String
   package let node: Node
   let file: String
+
+  package init(name: String, subject: String, node: Node, file: String) {
+    self.name = name
+    self.subject = subject
+    self.node = node
+    self.file = file
+  }
 
   package func error(_ message: String) -> ManifestError {
     ManifestError(file: file, line: node.mark?.line, "'\(name)' of \(subject): \(message)")

@@ -6,8 +6,8 @@ import Suites
 
 struct ListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "Lists suites, benchmarks or events.",
-    subcommands: [ListSuites.self, ListBenchmarks.self, ListEvents.self])
+    commandName: "list", abstract: "Lists suites, benchmarks, events or metrics.",
+    subcommands: [ListSuites.self, ListBenchmarks.self, ListEvents.self, ListMetrics.self])
 }
 
 struct ListBenchmarks: ParsableCommand {

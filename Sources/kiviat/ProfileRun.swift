@@ -2,6 +2,7 @@
 import Analysis
 import ArgumentParser
 import Foundation
+import Metrics
 import ProfileModel
 import Profiler
 
@@ -20,6 +21,9 @@ struct MeasuringOptions: ParsableArguments {
 
   @Option(name: .long, help: "Counters: auto, hardware (fail without them) or off.")
   var counters: ProfileOptions.Counters = .auto
+
+  @Option(name: .long, help: "A YAML file with events and metrics of your own (docs/metrics-format.md).")
+  var metrics: String?
 
   func validate() throws {
     guard frequency >= 0, frequency <= 100_000 else {
@@ -54,7 +58,8 @@ final class ProfileRunner {
 
   private let measuring: MeasuringOptions
   private let events: [PerfEventSpec]
-  private lazy var host = Host.read()
+  private let metrics: MetricsFile?
+  private let host: Profiler.Host
   /// KIVIAT_CEILINGS=kept: those of an earlier run or none, where two seconds of full load would disturb others.
   private lazy var benchmarkCeilings =
     ProcessInfo.processInfo.environment["KIVIAT_CEILINGS"] == "kept"
@@ -65,7 +70,25 @@ final class ProfileRunner {
   /// - Throws: `EventError` for an event that does not exist, before anything runs.
   init(_ measuring: MeasuringOptions) throws {
     self.measuring = measuring
-    events = try EventParser().parse(options: measuring.events)
+    host = Profiler.Host.read()
+    let usual = try EventParser().parse(options: measuring.events)
+    let family = measuring.metrics != nil || !host.perf.hardwarePMUs.isEmpty ? MetricFamily.ofThisMachine(host) : nil
+    metrics = try measuring.metrics.flatMap { path in try family.map { try MetricsFile(path, family: $0) } }
+    events = usual + (try Self.catalogueEvents(usual, family, metrics, measuring, host))
+  }
+
+  /// What the metrics of this machine's processor are made of, where it can be counted and nobody chose other events;
+  /// and what a user's file asks for.
+  private static func catalogueEvents(
+    _ usual: [PerfEventSpec], _ family: MetricFamily?, _ file: MetricsFile?, _ measuring: MeasuringOptions, _ host: Profiler.Host
+  ) throws -> [PerfEventSpec] {
+    func nextGroup(_ specs: [PerfEventSpec]) -> Int { (specs.compactMap(\.group).max() ?? -1) + 1 }
+    var more: [PerfEventSpec] = []
+    if let family, measuring.events.isEmpty, measuring.counters != .off, !host.perf.hardwarePMUs.isEmpty {
+      more += try MetricEvents().specs(family.groups, of: family, firstGroup: nextGroup(usual))
+    }
+    if let file { more += try file.specs(firstGroup: nextGroup(usual + more)) }
+    return more
   }
 
   /// How it measures, for telling profiles apart that were measured otherwise.
@@ -73,7 +96,7 @@ final class ProfileRunner {
     [
       "events": measuring.events.joined(separator: " "), "frequency": "\(measuring.frequency)",
       "unwinding": measuring.unwind.rawValue, "counters": measuring.counters.rawValue,
-    ]
+    ].merging(metrics.map { ["metrics": $0.text] } ?? [:]) { $1 }
   }
 
   /// Measures what takes seconds once, before the first benchmark.
@@ -94,6 +117,11 @@ final class ProfileRunner {
     options.counters = measuring.counters
     options.environment = target.environment
     options.settings = target.settings.merging(["kiviat.version": kiviatVersion]) { $1 }
+    if let metrics {
+      // So that a report needs nothing but the profile.
+      options.settings["metrics.file"] = metrics.text
+      options.settings["metrics.file.name"] = metrics.name
+    }
     options.workingDirectory = target.directory
     options.targetOutput = target.outputFile
 

@@ -1,5 +1,6 @@
 // Are event names read as perf reads them? The expected numbers are those of linux/perf_event.h.
 import Foundation
+import ProfileModel
 @testable import Profiler
 import Testing
 

@@ -295,6 +295,14 @@ struct CSVReport {
   private func evidence(_ c: Characterization, _ w: inout Writer) {
     for counter in c.counters.counters { w.row("counter", counter.event, "count", counter.value, counter.unit) }
     for ratio in c.counters.ratios { w.row("ratio", ratio.name, "value", ratio.value, ratio.unit) }
+    for metric in c.metrics.metrics {
+      w.row("metric", metric.name, "value", metric.value, metric.unit)
+      if let interval = metric.interval {
+        w.row("metric", metric.name, "lower", interval.lower, metric.unit)
+        if let upper = interval.upper { w.row("metric", metric.name, "upper", upper, metric.unit) }
+      }
+    }
+    for entry in c.metrics.published { w.row("published_metric", entry.name, "value", entry.value, "1") }
     w.absent("variation", c.repetitions)
     if case .measured(let statistics, let provenance) = c.repetitions {
       for statistic in statistics.statistics {

@@ -31,6 +31,7 @@ struct TextReport {
     lines += keyFigures()
     lines += breakdown()
     lines += waiting()
+    lines += topDown()
     lines += ranking()
     lines += missing()
     for note in c.notes.filter({ $0.level == .warning }).prefix(2) {
@@ -85,6 +86,13 @@ struct TextReport {
     let states = waiting.total.states.filter { $0.share >= 0.005 }.sorted { $1.share < $0.share }
     let words = states.map { "\(ReportBuilder.name($0.state)) \(NumberFormat.percent($0.share))" }
     return wrapped("Thread time: " + words.joined(separator: ", "), indent: 2) + [""]
+  }
+
+  private func topDown() -> [String] {
+    let rows = characterization.metrics.metrics.filter { $0.level == 1 }.compactMap { metric in
+      metric.value.value.map { (metric.label + (metric.isEstimate ? " (estimate)" : ""), $0) }
+    }
+    return rows.isEmpty ? [] : [bold("  The processor's slots")] + bars(rows) + [""]
   }
 
   private func ranking() -> [String] {
