@@ -53,8 +53,8 @@ struct RenderingTests {
     let document = ReportBuilder(characterization: characterization).document()
     #expect(
       document.sections.map(\.id) == [
-        "limits", "key-figures", "breakdown", "waiting", "cpu-time", "kernels", "functions", "categories", "roofline",
-        "efficiency", "model", "training", "threads", "series", "counters", "variation", "flame", "host",
+        "limits", "key-figures", "breakdown", "waiting", "cpu-time", "kernels", "functions", "categories", "metrics",
+        "roofline", "efficiency", "model", "training", "threads", "series", "counters", "variation", "flame", "host",
         "not-measured", "cost",
       ])
   }
