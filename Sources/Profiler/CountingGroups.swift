@@ -58,7 +58,8 @@ final class PerfGroup {
     }
     guard words.count == count else {
       throw Unavailable(
-        "the kernel read \(words.count) of \(count) words of its counter", remedy: "run it again, with fewer events (-e)")
+        "the kernel read \(words.count) of \(count) words of its counter",
+        remedy: "run it again, with fewer events (-e)")
     }
     return words
   }
@@ -185,7 +186,8 @@ struct GroupOpener {
         return .refused(
           index,
           Unavailable(
-            "\(why.reason) on the cores of \(pmu?.name ?? ""), where the target may run", remedy: others.first.map {
+            "\(why.reason) on the cores of \(pmu?.name ?? ""), where the target may run",
+            remedy: others.first.map {
               "name the kind of core: -e \($0)/EVENT/"
             }))
       case let other: return other

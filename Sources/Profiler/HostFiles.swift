@@ -68,7 +68,9 @@ public struct HostFiles: Sendable {
 
   /// The beginning of a file, or `nil` when it can't be read. Some pseudo-files cost the kernel milliseconds to write whole.
   func head(_ path: String, _ limit: Int) -> String? {
-    isLive ? contents(ofSmallFile: path, limit: limit) : text(path).map { String(decoding: $0.utf8.prefix(limit), as: UTF8.self) }
+    isLive
+      ? contents(ofSmallFile: path, limit: limit)
+      : text(path).map { String(decoding: $0.utf8.prefix(limit), as: UTF8.self) }
   }
 
   /// A file that holds one decimal number.
