@@ -113,7 +113,7 @@ var targets: [Target] = [
   .testTarget(
     name: "ProfileModelTests", dependencies: ["ProfileModel", .product(name: "GRDB", package: "GRDB.swift")],
     exclude: ["Fixtures"], swiftSettings: swift),
-  .testTarget(name: "ProfilerTests", dependencies: ["Profiler"], swiftSettings: swift),
+  .testTarget(name: "ProfilerTests", dependencies: ["Profiler"], exclude: ["Hosts"], swiftSettings: swift),
   .testTarget(name: "AnalysisTests", dependencies: ["Analysis"], swiftSettings: swift),
   .testTarget(name: "ReportTests", dependencies: ["Report"], swiftSettings: swift),
   .testTarget(name: "SuitesTests", dependencies: ["Suites"], swiftSettings: swift),
