@@ -30,6 +30,8 @@ public struct Characterization: Codable, Sendable, Equatable {
   public var training: Measured<TrainingCharacteristics>
   /// Latency and throughput of inference.
   public var inference: Measured<InferenceCharacteristics>
+  /// Energy of training by phase and epoch.
+  public var energy: Measured<EnergyUse>
   /// Processes, threads and machine use over time.
   public var timeline: Timeline
   /// Event counts and the ratios derived from them.
@@ -58,6 +60,8 @@ public struct NamedQuantity: Codable, Sendable, Equatable {
   public var unit: String
   /// The value.
   public var value: Measured<Double>
+  /// Where the true value lies with 95 % probability, for what was derived from scaled counts; `nil` where all is exact.
+  public var interval: Interval?
 
   /// Makes a named quantity.
   public init(_ name: String, label: String, unit: String, _ value: Measured<Double>) {
@@ -81,7 +85,8 @@ extension Characterization {
       shown
         ?? RepetitionData(
           repetition: Repetition(
-            index: 0, startedAtUnixNanoseconds: 0, startMonotonicNanoseconds: 0, state: .notStarted)))
+            index: 0, startedAtUnixNanoseconds: 0, startMonotonicNanoseconds: 0, state: .notStarted)),
+      hasAllCounters: true)
     let tree = CallTree(run)
     identity = RunIdentity.of(profile, shown: shown)
     breakdown = RuntimeBreakdown.of(run)
@@ -93,6 +98,7 @@ extension Characterization {
     model = ModelCharacteristics.of(run)
     training = TrainingCharacteristics.of(run)
     inference = InferenceCharacteristics.of(run)
+    energy = EnergyUse.of(run)
     timeline = Timeline.of(run)
     counters = CounterSummary.of(run)
     repetitions = RepetitionStatistics.of(profile)

@@ -19,6 +19,9 @@ public final class CountingCollector: Collector {
   private let specs: [PerfEventSpec]
   private let isOff: Bool
   private let access: PerfAccess
+  private let plan: CountingPlan?
+  /// Which run of the plan this is.
+  private let run: Int
   private var groups: [CountedGroup] = []
   /// Which group counts an event, and as which member, by position.
   private var places: [Int: (group: Int, member: Int)] = [:]
@@ -34,11 +37,21 @@ public final class CountingCollector: Collector {
   ///   - events: What to count; see ``EventParser``.
   ///   - options: With `counters` off nothing is counted.
   ///   - access: What perf events offer here; tried out by default.
-  public init(events: [PerfEventSpec], options: ProfileOptions, access: PerfAccess = .probe()) {
+  ///   - plan: Which events are counted in which run; `nil` for all in each.
+  ///   - repetition: Which repetition this is: the plan's runs follow each other, again and again.
+  public init(
+    events: [PerfEventSpec], options: ProfileOptions, access: PerfAccess = .probe(), plan: CountingPlan? = nil,
+    repetition: Int = 0
+  ) {
     specs = events
     isOff = options.counters == .off
     self.access = access
+    self.plan = plan.flatMap { $0.runs.count > 1 ? $0 : nil }
+    run = repetition % max(1, plan?.runs.count ?? 1)
   }
+
+  /// Whether this run counts an event.
+  private func isWanted(_ position: Int) -> Bool { plan?.runs[run].contains(position) ?? true }
 
   /// Opens the events on the suspended child.
   public func prepare(_ target: TargetContext) -> CollectorState {
@@ -47,7 +60,9 @@ public final class CountingCollector: Collector {
       return state
     }
     var opener = GroupOpener(access: access, pid: target.pid)
-    for members in Self.groups(of: specs) { groups += opener.open(members) }
+    for members in Self.groups(of: specs) {
+      groups += opener.open(members.filter { isWanted($0.position) })
+    }
     refused = opener.refused
     for (index, group) in groups.enumerated() {
       for (member, position) in group.positions.enumerated() { places[position] = (index, member) }
@@ -87,6 +102,7 @@ public final class CountingCollector: Collector {
     let method =
       (hasHardware ? "hardware and software events" : "software events")
       + (isReduced ? ", user mode only" : ", user and kernel") + ", whole process tree"
+      + (plan.map { "; run \(run + 1) of the \($0.runs.count) that count all events" } ?? "")
     let outcome: CollectorState.Outcome =
       groups.isEmpty && !specs.contains { $0.kind == .accounting } && !causes.isEmpty
       ? .unavailable : causes.isEmpty ? .measured : .degraded
@@ -144,6 +160,9 @@ public final class CountingCollector: Collector {
         event: spec.name, unit: spec.unit, group: spec.group, value: .unavailable(Unavailable("not opened")))
       if spec.kind == .accounting {
         total.value = accounted(spec)
+      } else if let plan, !isWanted(position), let other = plan.run(of: position) {
+        total.value = .unavailable(
+          Unavailable("it is counted in run \(other + 1) of \(plan.runs.count), not in this one"))
       } else if let place = places[position] {
         total = counts[place.group][place.member]
       } else {
