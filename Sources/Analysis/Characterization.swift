@@ -32,6 +32,8 @@ public struct Characterization: Codable, Sendable, Equatable {
   public var training: Measured<TrainingCharacteristics>
   /// Latency and throughput of inference.
   public var inference: Measured<InferenceCharacteristics>
+  /// Energy of training by phase and epoch.
+  public var energy: Measured<EnergyUse>
   /// Processes, threads and machine use over time.
   public var timeline: Timeline
   /// What thread time went to: work, spinning, page faults, and waiting for what; by thread, phase and category.
@@ -64,6 +66,8 @@ public struct NamedQuantity: Codable, Sendable, Equatable {
   public var unit: String
   /// The value.
   public var value: Measured<Double>
+  /// Where the true value lies with 95 % probability, for what was derived from scaled counts; `nil` where all is exact.
+  public var interval: Interval?
 
   /// Makes a named quantity.
   public init(_ name: String, label: String, unit: String, _ value: Measured<Double>) {
@@ -87,7 +91,8 @@ extension Characterization {
       shown
         ?? RepetitionData(
           repetition: Repetition(
-            index: 0, startedAtUnixNanoseconds: 0, startMonotonicNanoseconds: 0, state: .notStarted)))
+            index: 0, startedAtUnixNanoseconds: 0, startMonotonicNanoseconds: 0, state: .notStarted)),
+      hasAllCounters: true)
     let tree = CallTree(run)
     identity = RunIdentity.of(profile, shown: shown)
     breakdown = RuntimeBreakdown.of(run)
@@ -100,6 +105,7 @@ extension Characterization {
     model = ModelCharacteristics.of(run)
     training = TrainingCharacteristics.of(run)
     inference = InferenceCharacteristics.of(run)
+    energy = EnergyUse.of(run)
     timeline = Timeline.of(run)
     waiting = WaitingBreakdown.of(tree, run)
     counters = CounterSummary.of(run)

@@ -23,6 +23,9 @@ public struct InferenceCharacteristics: Codable, Sendable, Equatable {
   public var samplesPerSecond: Measured<Double>
   /// FLOP/s: FLOPs of a forward pass × samples per second.
   public var flopsPerSecond: Measured<Double>
+  /// Energy of the processor package by sample, joules: its mean power while the model was served, warm-up included, by the
+  /// time of a sample; the whole machine's.
+  public var energyPerSampleJoules: Measured<Double>
   /// Histogram of the latency, equal widths on a logarithmic scale when the latencies span more than a decade.
   public var histogram: [Bin]
 }
@@ -51,8 +54,27 @@ extension InferenceCharacteristics {
       flopsPerSecond: .combine(
         run.number("model.forward_flops_per_sample"), rate, detail: "FLOPs per sample × samples per second"
       ) { $0 * $1 },
-      histogram: histogram(latencies, percentiles))
+      energyPerSampleJoules: energyPerSample(run, rate), histogram: histogram(latencies, percentiles))
     return Measured(result, .clock, detail: "latency of each query, after warm-up")
+  }
+
+  /// Queries have no times of their own, so the power is that of the loop they are in.
+  private static func energyPerSample(_ run: Run, _ rate: Measured<Double>) -> Measured<Double> {
+    guard case .measured(let samplesPerSecond, _) = rate else { return rate }
+    do {
+      let power = try PowerSeries(run)
+      let begin = run.number("phase.startup.wall").value ?? 0
+      let end = Double(run.wall) - (run.number("phase.exit.wall").value ?? 0)
+      guard end - begin >= EnergyUse.leastReadings * power.spacing, let watts = power.watts(from: begin, to: end) else {
+        return .unavailable(
+          Unavailable("inference took less than \(Int(EnergyUse.leastReadings)) readings of the energy meter"))
+      }
+      return Measured(
+        watts / samplesPerSecond, .derived,
+        detail: "mean power.package while serving ÷ samples per second; other processes included")
+    } catch {
+      return .unavailable(error)
+    }
   }
 
   private static func histogram(_ values: [Double], _ range: Percentiles) -> [Bin] {

@@ -36,7 +36,7 @@ extension NotMeasured {
           reason: state.reason ?? (state.outcome == .off ? "switched off" : "the collector gave no reason"),
           remedy: state.remedy))
     }
-    result += grouped(.counter, run.data.counters.map { ($0.event, $0.value.unavailable) })
+    result += grouped(.counter, run.counters.map { ($0.event, $0.value.unavailable) })
     result += grouped(
       .quantity, (run.data.quantities + run.profile.host).map { ($0.name, $0.value.unavailable) })
     return result

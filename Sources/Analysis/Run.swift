@@ -8,13 +8,18 @@ struct Run {
 
   let profile: Profile
   let data: RepetitionData
+  /// The counts, in the user's order.
+  let counters: [CounterTotal]
   private let quantities: [String: Quantity]
   private let host: [String: Quantity]
   private let collectors: [String: CollectorState]
 
-  init(_ profile: Profile, _ data: RepetitionData) {
+  /// - Parameter hasAllCounters: Whether counts of the other runs stand in where the events were spread over several. That is
+  ///   for showing one run; for comparing runs each has only what is its own.
+  init(_ profile: Profile, _ data: RepetitionData, hasAllCounters: Bool = false) {
     self.profile = profile
     self.data = data
+    counters = hasAllCounters ? CountedRuns(profile)?.counters(shownBeside: data) ?? data.counters : data.counters
     quantities = Dictionary(data.quantities.map { ($0.name, $0) }) { first, _ in first }
     host = Dictionary(profile.host.map { ($0.name, $0) }) { first, _ in first }
     collectors = Dictionary(data.collectors.map { ($0.collector, $0) }) { first, _ in first }
@@ -53,9 +58,12 @@ struct Run {
     }
   }
 
+  /// All that is known of an event's count.
+  func total(_ event: String) -> CounterTotal? { counters.first { $0.event == event } }
+
   /// The count of an event of this repetition.
   func count(_ event: String) -> Measured<Double> {
-    guard let counter = data.counter(event) else {
+    guard let counter = total(event) else {
       return .unavailable(failure(of: "counting") ?? Unavailable("\(event) was not counted", remedy: "-e \(event)"))
     }
     switch counter.value {

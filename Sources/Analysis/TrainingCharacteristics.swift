@@ -71,6 +71,8 @@ public struct TrainingCharacteristics: Codable, Sendable, Equatable {
   public var timePerEpochNanoseconds: Measured<Double>
   /// Energy of the processor package in the time to quality, joules; the whole machine's, whatever else runs on it.
   public var energyToQualityJoules: Measured<Double>
+  /// Energy of the processor package in the training steps by sample, joules; the whole machine's.
+  public var energyPerSampleJoules: Measured<Double>
   /// Why training diverged, when it did.
   public var divergence: String?
 }
@@ -121,11 +123,13 @@ extension TrainingCharacteristics {
       ? declared : epochs.last?.quality.map { Measured($0, .declared, detail: "last epoch") } ?? declared
     reached = run.number("training.reached").map { $0 != 0 }
     epochsToQuality = Self.whenReached(run, run.number("training.epochs"))
-    let begin = steps.first.map { $0.timeNanoseconds - $0.durationNanoseconds } ?? 0
+    let begin = steps.first.map { $0.timeNanoseconds.addingSaturating(-max(0, $0.durationNanoseconds)) } ?? 0
     let end = run.data.epochs.map(\.timeNanoseconds).max()
     timeToQualityNanoseconds = Self.whenReached(
       run,
-      end.map { Measured(Double($0 - begin), .clock, detail: "first step to the end of the epoch that reached it") }
+      end.map {
+        Measured(Double($0) - Double(begin), .clock, detail: "first step to the end of the epoch that reached it")
+      }
         ?? .unavailable(Unavailable("the run logged no epoch")))
     let lastStage = epochs.last?.stage
     let epochTimes = epochs.filter { $0.stage == lastStage }.map { Double($0.durationNanoseconds) }
@@ -135,27 +139,35 @@ extension TrainingCharacteristics {
       : Measured(
         Statistics.median(epochTimes), .clock,
         detail: "median of \(epochTimes.count) \(epochTimes.count == 1 ? "epoch" : "epochs"), without evaluation")
+    energyPerSampleJoules = Self.energyPerSample(run)
     energyToQualityJoules = Self.whenReached(run, Self.energy(run, from: begin, to: end ?? begin))
     divergence = run.data.quantity("training.diverged")?.value.provenance?.detail
   }
 
   /// The package's energy between two times: its power by the time that each point stands for.
   private static func energy(_ run: Run, from begin: Int64, to end: Int64) -> Measured<Double> {
-    let points = run.data.points.filter { $0.series == "power.package" && $0.value.isFinite }
-    guard !points.isEmpty else {
-      let total = run.number("energy.package", from: "energy")
-      return .unavailable(
-        total.unavailable ?? Unavailable("the profile has the energy of the whole run only, not over time"))
+    do {
+      return Measured(
+        try PowerSeries(run).joules(from: Double(begin), to: Double(end)), .hardwareCounter,
+        detail: "power.package over the time to quality; other processes included")
+    } catch {
+      return .unavailable(error)
     }
-    var joules = 0.0
-    var last: Int64 = 0
-    for point in points.sorted(by: { $0.timeNanoseconds < $1.timeNanoseconds }) {
-      let overlap = min(point.timeNanoseconds, end) - max(last, begin)
-      if overlap > 0 { joules += point.value * Double(overlap) / 1e9 }
-      last = point.timeNanoseconds
+  }
+
+  /// The package's energy in the training steps, by sample.
+  private static func energyPerSample(_ run: Run) -> Measured<Double> {
+    let samples = run.data.steps.reduce(0) { $0 &+ $1.samples }
+    guard samples > 0 else { return .unavailable(Unavailable("the training steps have no samples")) }
+    do {
+      let joules = EnergyUse.training(run, try PowerSeries(run))
+      guard case .measured(let value, _) = joules else { return joules }
+      return Measured(
+        value / Double(samples), .derived,
+        detail: "power.package over the training steps ÷ samples; other processes included")
+    } catch {
+      return .unavailable(error)
     }
-    return Measured(
-      joules, .hardwareCounter, detail: "power.package over the time to quality; other processes included")
   }
 
   /// The value if the target quality was reached, else why not.

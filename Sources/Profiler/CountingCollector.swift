@@ -5,28 +5,31 @@ import ProfileModel
 
 /// Counts events from the target's exec on, in all threads and processes that it starts.
 ///
-/// Each event is read on its own: members of a group were counted at the same time, and once the target has ended
-/// nothing moves between two reads.
+/// Members of a group are opened together and read with one call, so that a ratio's operands belong together. Groups that
+/// take turns on the counters are read at every tick; see ``MultiplexEstimate``.
 public final class CountingCollector: Collector {
   /// `counting`.
   public let name = "counting"
   /// Which step of the degradation ladder was reached, and why not a higher one.
   public private(set) var state = CollectorState("counting", .off)
 
+  /// A share of the time below which a scaled count is an estimate from little.
+  static let leastRunningShare = 0.2
+
   private let specs: [PerfEventSpec]
   private let isOff: Bool
   private let access: PerfAccess
-  private var events: [Slot] = []
+  private let plan: CountingPlan?
+  /// Which run of the plan this is.
+  private let run: Int
+  private var groups: [CountedGroup] = []
+  /// Which group counts an event, and as which member, by position.
+  private var places: [Int: (group: Int, member: Int)] = [:]
+  private var refused: [Int: Unavailable] = [:]
+  private var ticks = 0
   private var startTime: UInt64 = 0
   private var endTime: UInt64?
   private var usage: TargetUsage?
-
-  /// An event, opened or not.
-  private struct Slot {
-    var spec: PerfEventSpec
-    var event: PerfEvent?
-    var unavailable: Unavailable?
-  }
 
   /// Makes a collector.
   ///
@@ -34,11 +37,21 @@ public final class CountingCollector: Collector {
   ///   - events: What to count; see ``EventParser``.
   ///   - options: With `counters` off nothing is counted.
   ///   - access: What perf events offer here; tried out by default.
-  public init(events: [PerfEventSpec], options: ProfileOptions, access: PerfAccess = .probe()) {
+  ///   - plan: Which events are counted in which run; `nil` for all in each.
+  ///   - repetition: Which repetition this is: the plan's runs follow each other, again and again.
+  public init(
+    events: [PerfEventSpec], options: ProfileOptions, access: PerfAccess = .probe(), plan: CountingPlan? = nil,
+    repetition: Int = 0
+  ) {
     specs = events
     isOff = options.counters == .off
     self.access = access
+    self.plan = plan.flatMap { $0.runs.count > 1 ? $0 : nil }
+    run = repetition % max(1, plan?.runs.count ?? 1)
   }
+
+  /// Whether this run counts an event.
+  private func isWanted(_ position: Int) -> Bool { plan?.runs[run].contains(position) ?? true }
 
   /// Opens the events on the suspended child.
   public func prepare(_ target: TargetContext) -> CollectorState {
@@ -46,63 +59,52 @@ public final class CountingCollector: Collector {
       state = CollectorState(name, .off, reason: "switched off (--counters off)")
       return state
     }
-    var leaders: [Int: PerfEvent] = [:]
-    // A group is counted whole or not at all: where one member can't be opened, the next becomes the leader.
-    for spec in specs {
-      var slot = Slot(spec: spec)
-      if spec.kind != .accounting {
-        do {
-          slot.event = try open(spec, pid: target.pid, leader: spec.group.flatMap { leaders[$0] })
-          if let group = spec.group, leaders[group] == nil { leaders[group] = slot.event }
-        } catch {
-          slot.unavailable = error
-        }
-      }
-      events.append(slot)
+    var opener = GroupOpener(access: access, pid: target.pid)
+    for members in Self.groups(of: specs) {
+      groups += opener.open(members.filter { isWanted($0.position) })
     }
-    state = summary()
+    refused = opener.refused
+    for (index, group) in groups.enumerated() {
+      for (member, position) in group.positions.enumerated() { places[position] = (index, member) }
+    }
+    state = summary(of: [])
     return state
   }
 
-  private func open(_ spec: PerfEventSpec, pid: Int32, leader: PerfEvent?) throws(Unavailable) -> PerfEvent {
-    if let reason = access.noEvents { throw reason }
-    if spec.kind == .hardware, let reason = access.noHardware { throw reason }
-    if spec.kind == .software, spec.isKernelOnly, spec.excludesKernel {
-      throw Unavailable("it happens in the kernel only, which :u leaves out", remedy: "name it without :u")
+  /// Events that are wanted together, in the order in which they were named; those without a group are alone.
+  static func groups(of specs: [PerfEventSpec]) -> [[(position: Int, spec: PerfEventSpec)]] {
+    var result: [[(position: Int, spec: PerfEventSpec)]] = []
+    var known: [Int: Int] = [:]
+    for (position, spec) in specs.enumerated() where spec.kind != .accounting {
+      if let group = spec.group, let index = known[group] {
+        result[index].append((position, spec))
+      } else {
+        if let group = spec.group { known[group] = result.count }
+        result.append([(position, spec)])
+      }
     }
-    var attribute = spec.attribute()
-    if leader != nil {
-      // The leader starts them all; a member that waits for itself would never run.
-      attribute.disabled = 0
-      attribute.enable_on_exec = 0
-    }
-    do {
-      return try PerfEvent.open(
-        attribute, pid: pid, leader: leader, mayReduce: !spec.isKernelOnly && spec.kind != .device)
-    } catch {
-      throw access.explanation(of: error, opening: spec)
-    }
+    return result
   }
 
   /// Which step of the ladder was reached: hardware and kernel, user mode only, software only, accounting only.
-  private func summary() -> CollectorState {
+  private func summary(of totals: [CounterTotal]) -> CollectorState {
     if let reason = access.noEvents {
       return CollectorState(
         name, .degraded, method: "kernel accounting (rusage) only", reason: reason.reason, remedy: reason.remedy)
     }
-    let opened = events.filter { $0.event != nil }
-    let hasHardware = opened.contains { $0.spec.kind == .hardware }
-    let isReduced = opened.contains { $0.event?.isReducedToUser == true }
+    let hasHardware = places.keys.contains { specs[$0].kind == .hardware }
+    let isReduced = groups.contains { $0.parts.contains { $0.events.contains(where: \.isReducedToUser) } }
     var causes: [Unavailable] = []
-    for cause in events.compactMap(\.unavailable) + (isReduced ? [access.noKernel].compactMap(\.self) : [])
-    where !causes.contains(cause) {
-      causes.append(cause)
-    }
+    let found =
+      refused.sorted { $0.key < $1.key }.map(\.value) + (isReduced ? [access.noKernel].compactMap(\.self) : [])
+      + Self.causes(in: totals)
+    for cause in found where !causes.contains(cause) { causes.append(cause) }
     let method =
       (hasHardware ? "hardware and software events" : "software events")
       + (isReduced ? ", user mode only" : ", user and kernel") + ", whole process tree"
+      + (plan.map { "; run \(run + 1) of the \($0.runs.count) that count all events" } ?? "")
     let outcome: CollectorState.Outcome =
-      opened.isEmpty && !events.contains { $0.spec.kind == .accounting } && !causes.isEmpty
+      groups.isEmpty && !specs.contains { $0.kind == .accounting } && !causes.isEmpty
       ? .unavailable : causes.isEmpty ? .measured : .degraded
     return CollectorState(
       name, outcome, method: outcome == .unavailable ? "" : method,
@@ -110,53 +112,71 @@ public final class CountingCollector: Collector {
       remedy: causes.compactMap(\.remedy).first)
   }
 
+  /// What counting itself turned out to lack: events that never ran, and those that ran too little.
+  private static func causes(in totals: [CounterTotal]) -> [Unavailable] {
+    var causes = totals.compactMap { total in
+      total.enabledNanoseconds > 0 && total.runningNanoseconds == 0 ? total.value.unavailable : nil
+    }
+    let rare = totals.count { ($0.value.provenance?.runningFraction ?? 1) < leastRunningShare }
+    if rare > 0 {
+      causes.append(
+        Unavailable(
+          "\(rare) \(rare == 1 ? "event" : "events") ran less than \(Int(leastRunningShare * 100)) % of the time",
+          remedy: "count fewer events at once (-e), or all in several runs: --no-multiplex"))
+    }
+    return causes
+  }
+
   /// The events enabled themselves at the exec.
   public func start(monotonicNanoseconds: UInt64) { startTime = monotonicNanoseconds }
 
-  /// Nothing to do: the kernel counts.
-  public func tick(monotonicNanoseconds: UInt64) {}
+  /// Reads the groups that take turns. A read of inherited events costs an interrupt for each thread that runs, so groups
+  /// which so far always ran are looked at once a second.
+  public func tick(monotonicNanoseconds: UInt64) {
+    ticks += 1
+    for index in groups.indices where groups[index].isHardware && (groups[index].takesTurns || ticks % 10 == 1) {
+      groups[index].look()
+    }
+  }
 
   /// The counts are final now.
-  public func stop(monotonicNanoseconds: UInt64) { endTime = monotonicNanoseconds }
+  public func stop(monotonicNanoseconds: UInt64) {
+    endTime = monotonicNanoseconds
+    guard !isOff else { return }
+    for index in groups.indices { groups[index].look() }
+    state = summary(of: totals())
+  }
 
   /// Takes the accounting, which stands in for events that could not be opened.
   public func targetReaped(_ usage: TargetUsage) { self.usage = usage }
 
   /// The counts so far, in the user's order.
-  public func totals() -> [CounterTotal] { events.map(total) }
-
-  /// Writes the counts so far.
-  public func write(to transaction: ProfileTransaction, repetition: Int) throws {
-    for (position, slot) in events.enumerated() {
-      try transaction.counter(total(slot), position: position, repetition: repetition)
+  public func totals() -> [CounterTotal] {
+    guard !isOff else { return [] }
+    let counts = groups.map { $0.totals(specs, isHybrid: access.corePMUs.count > 1) }
+    return specs.indices.map { position in
+      let spec = specs[position]
+      var total = CounterTotal(
+        event: spec.name, unit: spec.unit, group: spec.group, value: .unavailable(Unavailable("not opened")))
+      if spec.kind == .accounting {
+        total.value = accounted(spec)
+      } else if let plan, !isWanted(position), let other = plan.run(of: position) {
+        total.value = .unavailable(
+          Unavailable("it is counted in run \(other + 1) of \(plan.runs.count), not in this one"))
+      } else if let place = places[position] {
+        total = counts[place.group][place.member]
+      } else {
+        total.value = substitute(for: spec) ?? .unavailable(refused[position] ?? Unavailable("not opened"))
+      }
+      return total
     }
   }
 
-  private func total(_ slot: Slot) -> CounterTotal {
-    let spec = slot.spec
-    var total = CounterTotal(
-      event: spec.name, unit: spec.unit, group: spec.group, value: .unavailable(Unavailable("not read")))
-    if spec.kind == .accounting {
-      total.value = accounted(spec)
-      return total
+  /// Writes the counts so far.
+  public func write(to transaction: ProfileTransaction, repetition: Int) throws {
+    for (position, total) in totals().enumerated() {
+      try transaction.counter(total, position: position, repetition: repetition)
     }
-    guard let event = slot.event else {
-      total.value = substitute(for: spec) ?? .unavailable(slot.unavailable ?? Unavailable("not opened"))
-      return total
-    }
-    guard let words = try? event.read(3), words.count == 3 else {
-      total.value = .unavailable(
-        Unavailable("the event is in error: its counter could not be scheduled", remedy: "count fewer events at once"))
-      return total
-    }
-    let reading = CounterReading(count: words[0], enabled: words[1], running: words[2])
-    total.enabledNanoseconds = Int64(clamping: reading.enabled)
-    total.runningNanoseconds = Int64(clamping: reading.running)
-    let isCounter = spec.kind == .hardware || spec.kind == .device
-    total.value = reading.value(
-      isHardware: isCounter, scale: spec.scale,
-      detail: event.isReducedToUser && !spec.isModeless ? "user mode only" : nil)
-    return total
   }
 
   /// perf's tool events.
@@ -187,36 +207,5 @@ public final class CountingCollector: Collector {
       default: nil
       }
     return value.map { Measured(Double($0), .kernelAccounting, detail: TargetUsage.scope) }
-  }
-}
-
-/// What reading a counter gives: a count, and for how long it was wanted and for how long it really ran.
-struct CounterReading: Hashable {
-  var count: UInt64
-  /// Nanoseconds.
-  var enabled: UInt64
-  var running: UInt64
-
-  /// The value with its provenance: exact when the counter always ran, scaled up by `enabled / running` when it took
-  /// turns with others, and none when it never ran.
-  ///
-  /// - Parameters:
-  ///   - isHardware: Whether a counter of the CPU or of a device counted, and not software.
-  ///   - scale: Size of one count in the event's unit.
-  ///   - detail: What the reader needs to know.
-  func value(isHardware: Bool, scale: Double, detail: String?) -> Measured<Double> {
-    let exact = Double(count) * scale
-    guard isHardware else { return Measured(exact, .softwareCounter, detail: detail) }
-    if running == 0 {
-      return .unavailable(
-        enabled == 0
-          ? Unavailable("the target never ran while it was enabled")
-          : Unavailable(
-            "the counter never ran: its group needs more counters than are free",
-            remedy: "count fewer events in a group, or free a counter: sudo sysctl kernel.nmi_watchdog=0"))
-    }
-    guard running < enabled else { return Measured(exact, .hardwareCounter, detail: detail) }
-    let fraction = Double(running) / Double(enabled)
-    return .measured(exact / fraction, Provenance(.scaledCounter, runningFraction: fraction, detail: detail))
   }
 }

@@ -74,7 +74,10 @@ struct DoctorFindings {
     let name = "hardware-counters"
     let user = probes.errno(.hardware)
     guard user == 0 else {
-      return finding(name, user, level: 2, what: "cycles, instructions, branches, cache and TLB events")
+      return finding(
+        name, user, level: 2,
+        what: "cycles, instructions, branches, cache and TLB events; they would add instructions per cycle, top-down "
+          + "stall shares, misses of caches and branches, memory bandwidth and floating-point rates")
     }
     let pmus = host.perf.hardwarePMUs.joined(separator: ", ")
     var found = finding(

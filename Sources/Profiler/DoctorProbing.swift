@@ -4,46 +4,51 @@ import Glibc
 import ProfileModel
 
 extension DoctorProbes {
-  /// Opens an event on the calling thread and gives the `errno`, 0 on success.
-  public typealias OpenEvent = (_ event: Event) -> Int32
+  /// How the doctor asks for a tracepoint: by its name, in tracefs.
+  typealias FindTracepoint = () throws(EventError) -> PerfEventSpec
 
   /// Tries everything out here. Nothing is counted, and everything is closed again.
   public static func live(workloadTool: String?) -> DoctorProbes {
-    probe(files: .live, workloadTool: workloadTool, open: openLive)
+    probe(
+      .live(), workloadTool: workloadTool, temporaryFolderIsUsable: access("/tmp", R_OK | W_OK | X_OK) == 0,
+      tracepoint: { () throws(EventError) in try TracepointDirectory.find().spec("sched:sched_wakeup") })
   }
 
-  static func probe(files: HostFiles, workloadTool: String?, open: OpenEvent) -> DoctorProbes {
+  /// Tries everything out on a machine.
+  static func probe(
+    _ system: Host.System, workloadTool: String?, temporaryFolderIsUsable: Bool, tracepoint: FindTracepoint
+  ) -> DoctorProbes {
     var probes = DoctorProbes(workloadTool: workloadTool)
-    for event in Event.allCases { probes.events[event] = open(event) }
+    for event in Event.allCases { probes.events[event] = attempt(event, system.perf) }
     do {
-      let spec = try TracepointDirectory.find().spec("sched:sched_wakeup")
+      let spec = try tracepoint()
       var attribute = spec.attribute()
       attribute.inherit = 0
       attribute.enable_on_exec = 0
       attribute.sample_period = 1
       attribute.sample_type = UInt64(PERF_SAMPLE_RAW.rawValue)
       do {
-        _ = try PerfEvent.open(attribute, pid: 0, mayReduce: false)
+        _ = try PerfEvent.open(attribute, on: system.perf, pid: 0, mayReduce: false)
       } catch {
-        probes.tracepoints = PerfAccess.probe().explanation(of: error, opening: spec)
+        probes.tracepoints = PerfAccess.probe(system.perf, system.files).explanation(of: error, opening: spec)
       }
     } catch {
       probes.tracepoints = error.unavailable
     }
-    probes.kernelSymbols = KernelSymbols().areVisible
-    let energy = EnergyCollector()
+    probes.kernelSymbols = system.files.head("/proc/kallsyms", 4096).map(KernelSymbols.showsAddresses) ?? false
+    let energy = EnergyCollector(system.files, system.perf)
     let state = energy.prepare(
       TargetContext(pid: 0, options: ProfileOptions(command: [], output: ""), runDirectory: ""))
     probes.energy =
       state.outcome == .unavailable
       ? .unavailable(Unavailable(state.reason ?? "no energy meter", remedy: state.remedy))
       : Measured(state.method, .hardwareCounter)
-    probes.temporaryFolderIsUsable = access("/tmp", R_OK | W_OK | X_OK) == 0
+    probes.temporaryFolderIsUsable = temporaryFolderIsUsable
     return probes
   }
 
   /// The kernel's answer.
-  private static func openLive(_ event: Event) -> Int32 {
+  private static func attempt(_ event: Event, _ system: any PerfSystem) -> Int32 {
     let type: perf_type_id
     let config: UInt32
     switch event {
@@ -68,7 +73,7 @@ extension DoctorProbes {
       attribute.sample_stack_user = 1024
     }
     do {
-      _ = try PerfEvent.open(attribute, pid: 0, mayReduce: false)
+      _ = try PerfEvent.open(attribute, on: system, pid: 0, mayReduce: false)
       return 0
     } catch {
       return error.code

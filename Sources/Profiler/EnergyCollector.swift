@@ -26,6 +26,8 @@ public final class EnergyCollector: Collector {
   private var start: UInt64 = 0
   private var points: [SeriesPoint] = []
   private var isDescribed = false
+  /// Parts of the machine whose meter stopped being readable: their sums end there.
+  private var lost: Set<String> = []
 
   /// Collector state as of now.
   public private(set) var state = CollectorState("energy", .unavailable, reason: "not started")
@@ -33,11 +35,14 @@ public final class EnergyCollector: Collector {
   public let name = "energy"
 
   /// Makes a collector for this machine.
-  public convenience init() {
+  public convenience init() { self.init(.live, KernelPerf()) }
+
+  /// Makes a collector for a machine.
+  convenience init(_ files: HostFiles, _ system: any PerfSystem) {
     self.init {
-      let powercap = PowercapMeter.all(.live)
+      let powercap = PowercapMeter.all(files)
       if case .success(let meters) = powercap { return .success((meters, "RAPL through powercap")) }
-      let power = PowerPMUMeter.all(.live, open: PowerPMUMeter.openLive)
+      let power = PowerPMUMeter.all(files, system)
       if case .success(let meters) = power { return .success((meters, "RAPL through the power PMU")) }
       // The better explanation is that of the interface that is there but closed.
       guard case .failure(let first) = powercap, case .failure(let second) = power else {
@@ -95,6 +100,8 @@ public final class EnergyCollector: Collector {
     }
     // A sum without one socket would be a wrong number: the last whole one stays.
     for (domain, sum) in sums where !failed.contains(domain) { joules[domain] = sum }
+    // Nor is what it shows after a pause a power: it may have started anew.
+    if failed.contains("package") { last = nil }
     if let package = sums["package"], !failed.contains("package") {
       if let last, now > last.time {
         let watts = (package - last.joules) / (Double(now - last.time) / 1e9)
@@ -102,9 +109,10 @@ public final class EnergyCollector: Collector {
       }
       last = (now, package)
     }
-    if !failed.isEmpty {
+    lost.formUnion(failed)
+    if !lost.isEmpty {
       state.outcome = .degraded
-      state.reason = "the meter of \(failed.sorted().joined(separator: ", ")) could not be read to the end"
+      state.reason = "the meter of \(lost.sorted().joined(separator: ", ")) could not be read to the end"
     }
   }
 
@@ -123,7 +131,8 @@ public final class EnergyCollector: Collector {
         "energy.\(domain)", unit: "J",
         Measured(
           .number(value), .hardwareCounter,
-          detail: "\(state.method)\(count > 1 ? ", \(count) sockets together" : ""); other processes included"))
+          detail: "\(state.method)\(count > 1 ? ", \(count) sockets together" : ""); other processes included"
+            + (lost.contains(domain) ? "; not to the end: its meter stopped being readable" : "")))
     }
   }
 }
@@ -136,6 +145,8 @@ final class PowercapMeter: EnergyMeter {
   private let range: UInt64
   private var last: UInt64?
   private var microjoules: UInt64 = 0
+  /// It wrapped around, and the kernel does not tell at what.
+  private var isLost = false
 
   private init(domain: String, files: HostFiles, path: String, range: UInt64) {
     self.domain = domain
@@ -145,8 +156,14 @@ final class PowercapMeter: EnergyMeter {
   }
 
   func read() -> Double? {
-    guard let now = files.number(path).flatMap({ UInt64(exactly: $0) }) else { return nil }
-    if let last { microjoules += now >= last ? now - last : range - min(last, range) + now }
+    guard !isLost, let now = files.text(path).flatMap({ UInt64($0) }) else { return nil }
+    if let last {
+      if now < last, range == 0 {
+        isLost = true
+        return nil
+      }
+      microjoules &+= now >= last ? now - last : range - min(last, range) &+ now
+    }
     last = now
     return Double(microjoules) / 1e6
   }
@@ -174,7 +191,7 @@ final class PowercapMeter: EnergyMeter {
       guard let name = files.text("\(root)/\(zone)/name") else { continue }
       // `package-0`, `package-1`, `package-0-die-1`: the sockets are added up.
       let domain = name.hasPrefix("package") ? "package" : name
-      let range = files.number("\(root)/\(zone)/max_energy_range_uj").flatMap { UInt64(exactly: $0) } ?? 0
+      let range = files.text("\(root)/\(zone)/max_energy_range_uj").flatMap { UInt64($0) } ?? 0
       meters.append(PowercapMeter(domain: domain, files: files, path: path, range: range))
     }
     return meters.isEmpty
@@ -184,22 +201,20 @@ final class PowercapMeter: EnergyMeter {
 
 /// An event of the `power` PMU (`energy-pkg`, `energy-cores`, `energy-ram`), one counter a socket.
 final class PowerPMUMeter: EnergyMeter {
-  /// Opens an event on a CPU for all processes and gives its reader; fails with an `errno`.
-  typealias Open = (_ type: UInt32, _ config: UInt64, _ cpu: Int32) -> Result<() -> UInt64?, SystemCallError>
-
   let domain: String
   private let scale: Double
-  private let counter: () -> UInt64?
+  private let event: PerfEvent
   private var first: UInt64?
 
-  private init(domain: String, scale: Double, counter: @escaping () -> UInt64?) {
+  private init(domain: String, scale: Double, event: PerfEvent) {
     self.domain = domain
     self.scale = scale
-    self.counter = counter
+    self.event = event
   }
 
   func read() -> Double? {
-    guard let now = counter() else { return nil }
+    guard let words = try? event.read(3), words.count == 3 else { return nil }
+    let now = words[0]
     let first = first ?? now
     self.first = first
     return Double(now &- first) * scale
@@ -209,7 +224,7 @@ final class PowerPMUMeter: EnergyMeter {
     "energy-pkg": "package", "energy-cores": "core", "energy-ram": "dram", "energy-gpu": "gpu", "energy-psys": "psys",
   ]
 
-  static func all(_ files: HostFiles, open: Open) -> Result<[any EnergyMeter], Unavailable> {
+  static func all(_ files: HostFiles, _ system: any PerfSystem) -> Result<[any EnergyMeter], Unavailable> {
     let root = "/sys/bus/event_source/devices/power"
     guard let type = files.number("\(root)/type").flatMap({ UInt32(exactly: $0) }) else {
       return .failure(Unavailable("no RAPL energy meter (no powercap zone, no power PMU)"))
@@ -221,33 +236,25 @@ final class PowerPMUMeter: EnergyMeter {
         let config = UInt64(text.dropFirst("event=0x".count), radix: 16),
         let scale = files.text("\(root)/events/\(event).scale").flatMap({ Double($0) })
       else { continue }
+      var attribute = PerfEventSpec("energy", .device, type: type, config: config).attribute()
+      attribute.disabled = 0
+      attribute.inherit = 0
+      attribute.enable_on_exec = 0
       for cpu in cpus {
-        switch open(type, config, Int32(cpu)) {
-        case .success(let counter): meters.append(PowerPMUMeter(domain: domain, scale: scale, counter: counter))
-        case .failure(let error) where error.code == EACCES || error.code == EPERM:
+        do {
+          let event = try PerfEvent.open(attribute, on: system, pid: -1, cpu: Int32(cpu), mayReduce: false)
+          meters.append(PowerPMUMeter(domain: domain, scale: scale, event: event))
+        } catch {
+          guard error.code == EACCES || error.code == EPERM else {
+            return .failure(Unavailable("the power PMU does not count (\(error))"))
+          }
           return .failure(
             Unavailable(
               "the power PMU counts for the whole machine, which this user may not",
               remedy: "sudo sysctl kernel.perf_event_paranoid=0"))
-        case .failure(let error):
-          return .failure(Unavailable("the power PMU does not count (\(error))"))
         }
       }
     }
     return meters.isEmpty ? .failure(Unavailable("the power PMU has no energy event")) : .success(meters)
-  }
-
-  /// The kernel.
-  static func openLive(_ type: UInt32, _ config: UInt64, _ cpu: Int32) -> Result<() -> UInt64?, SystemCallError> {
-    var attribute = PerfEventSpec("energy", .device, type: type, config: config).attribute()
-    attribute.disabled = 0
-    attribute.inherit = 0
-    attribute.enable_on_exec = 0
-    do {
-      let event = try PerfEvent.open(attribute, pid: -1, cpu: cpu, mayReduce: false)
-      return .success { (try? event.read(3))?.first }
-    } catch {
-      return .failure(error)
-    }
   }
 }

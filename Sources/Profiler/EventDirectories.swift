@@ -84,9 +84,7 @@ struct PMUDirectory: Sendable {
   /// The PMUs of the CPUs themselves: `cpu`; `cpu_core` and `cpu_atom` on hybrids; `armv8_…` on Arm.
   var coreNames: [String] { pmus.filter(Self.isCore) }
 
-  private static func isCore(_ name: String) -> Bool {
-    name == "cpu" || name.hasPrefix("cpu_") || name.hasPrefix("armv8_")
-  }
+  private static func isCore(_ name: String) -> Bool { HostPerf.isCore(name) }
 
   /// The events that a PMU has names for.
   func aliases(of pmu: String) -> [String] {

@@ -17,6 +17,8 @@ public struct Host: Hashable, Sendable {
     public var hypervisorSignature: String?
     /// Bytes of a page.
     public var pageSize: Int
+    /// Who opens perf events.
+    var perf: any PerfSystem = KernelPerf()
 
     /// Makes a system.
     public init(

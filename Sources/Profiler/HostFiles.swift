@@ -19,6 +19,7 @@ public struct HostFiles: Sendable {
   public var list: @Sendable (_ path: String) -> [String]
   /// The path with every symbolic link followed, or `nil` when nothing is there.
   public var resolve: @Sendable (_ path: String) -> String?
+  private var isLive = false
 
   /// Makes a view.
   public init(
@@ -32,7 +33,11 @@ public struct HostFiles: Sendable {
   }
 
   /// This machine's files.
-  public static let live = HostFiles(read: readLive, list: { names(inDirectory: $0) }, resolve: resolveLive)
+  public static let live: HostFiles = {
+    var files = HostFiles(read: readLive, list: { names(inDirectory: $0) }, resolve: resolveLive)
+    files.isLive = true
+    return files
+  }()
 
   /// A machine made of texts by path, for tests. A folder exists when something is in it.
   public static func fake(
@@ -59,6 +64,13 @@ public struct HostFiles: Sendable {
     guard case .success(var bytes) = read(path) else { return nil }
     while let last = bytes.last, last == 0x0A || last == 0x20 || last == 0 || last == 0x09 { bytes.removeLast() }
     return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// The beginning of a file, or `nil` when it can't be read. Some pseudo-files cost the kernel milliseconds to write whole.
+  func head(_ path: String, _ limit: Int) -> String? {
+    isLive
+      ? contents(ofSmallFile: path, limit: limit)
+      : text(path).map { String(decoding: $0.utf8.prefix(limit), as: UTF8.self) }
   }
 
   /// A file that holds one decimal number.

@@ -47,11 +47,12 @@ public struct HostPerf: Hashable, Sendable {
   public var isPrivileged: Bool { has(.perfmon) || has(.admin) }
 
   /// The PMUs that count cycles and instructions of a CPU core.
-  public var hardwarePMUs: [String] {
-    pmus.filter {
-      ["cpu", "cpu_core", "cpu_atom", "cpu_lowpower", "cpum_cf"].contains($0) || $0.hasPrefix("armv8_")
-        || $0.hasPrefix("armv9_") || $0.hasPrefix("apple_")
-    }
+  public var hardwarePMUs: [String] { pmus.filter(Self.isCore) }
+
+  /// Whether a PMU of that name counts cycles and instructions of a CPU core.
+  static func isCore(_ name: String) -> Bool {
+    ["cpu", "cpu_core", "cpu_atom", "cpu_lowpower", "cpum_cf"].contains(name)
+      || ["armv8_", "armv9_", "apple_"].contains { name.hasPrefix($0) }
   }
 
   static func read(_ files: HostFiles) -> HostPerf {

@@ -3,8 +3,20 @@ import CPerfEvent
 import Glibc
 import ProfileModel
 
+/// The PMU of one kind of core.
+struct CorePMU: Hashable, Sendable {
+  /// `cpu`, `cpu_core`, `armv8_pmuv3_0` …
+  var name: String
+  /// Its number for `perf_event_attr.type`.
+  var type: UInt32
+}
+
 /// What `perf_event_open` offers here.
 public struct PerfAccess: Sendable {
+  /// Who opens events.
+  var system: any PerfSystem = KernelPerf()
+  /// The PMUs of the CPU: several where there are several kinds of cores.
+  var corePMUs: [CorePMU] = []
   /// `kernel.perf_event_paranoid`; `nil` where the kernel has no perf events or hides the file.
   public var paranoid: Int?
   /// `kernel.perf_event_max_sample_rate`, samples per second.
@@ -16,11 +28,26 @@ public struct PerfAccess: Sendable {
   /// Why the kernel's side can't be seen; `nil` when it can.
   public var noKernel: Unavailable?
 
+  /// Makes an account of what was found out.
+  init(paranoid: Int?, maximumSampleRate: Int) {
+    self.paranoid = paranoid
+    self.maximumSampleRate = maximumSampleRate
+  }
+
   /// Tries it out on the calling thread.
-  public static func probe() -> PerfAccess {
-    let paranoid = contents(ofSmallFile: "/proc/sys/kernel/perf_event_paranoid").flatMap { Int($0) }
-    let rate = contents(ofSmallFile: "/proc/sys/kernel/perf_event_max_sample_rate").flatMap { Int($0) }
-    var access = PerfAccess(paranoid: paranoid, maximumSampleRate: rate ?? 100_000)
+  public static func probe() -> PerfAccess { probe(KernelPerf(), .live) }
+
+  /// Tries it out on a machine.
+  static func probe(_ system: any PerfSystem, _ files: HostFiles) -> PerfAccess {
+    let kernel = "/proc/sys/kernel"
+    var access = PerfAccess(
+      paranoid: files.number("\(kernel)/perf_event_paranoid").map(Int.init),
+      maximumSampleRate: files.number("\(kernel)/perf_event_max_sample_rate").map(Int.init) ?? 100_000)
+    access.system = system
+    let devices = "/sys/bus/event_source/devices"
+    access.corePMUs = files.list(devices).filter(HostPerf.isCore).sorted().compactMap { name in
+      files.number("\(devices)/\(name)/type").flatMap { UInt32(exactly: $0) }.map { CorePMU(name: name, type: $0) }
+    }
 
     func attempt(_ type: perf_type_id, _ config: UInt64, kernel: Bool) -> SystemCallError? {
       var spec = PerfEventSpec("probe", .software, type: type.rawValue, config: config)
@@ -30,7 +57,7 @@ public struct PerfAccess: Sendable {
       attribute.enable_on_exec = 0
       attribute.inherit = 0
       do {
-        _ = try PerfEvent.open(attribute, pid: 0, mayReduce: false)
+        _ = try PerfEvent.open(attribute, on: system, pid: 0, mayReduce: false)
         return nil
       } catch {
         return error
@@ -46,7 +73,7 @@ public struct PerfAccess: Sendable {
     }
     if let error = attempt(PERF_TYPE_HARDWARE, UInt64(PERF_COUNT_HW_CPU_CYCLES.rawValue), kernel: false) {
       access.noHardware =
-        error.code == ENOENT || error.code == EOPNOTSUPP ? Self.noPMU : access.explanation(of: error)
+        error.code == ENOENT || error.code == EOPNOTSUPP ? noPMU(files) : access.explanation(of: error)
     }
     if let error = attempt(PERF_TYPE_SOFTWARE, clock, kernel: true) {
       access.noKernel = access.explanation(of: error)
@@ -55,9 +82,9 @@ public struct PerfAccess: Sendable {
   }
 
   /// The kernel drives no PMU: in a virtual machine the host keeps it.
-  static var noPMU: Unavailable {
-    let flags = contents(ofSmallFile: "/proc/cpuinfo", limit: 16384) ?? ""
-    return flags.contains(" hypervisor")
+  private static func noPMU(_ files: HostFiles) -> Unavailable {
+    // The flags of the first processor are in the first lines.
+    (files.head("/proc/cpuinfo", 16384) ?? "").contains(" hypervisor")
       ? Unavailable(
         "no hardware PMU (the host of this virtual machine keeps it)",
         remedy: "give the guest a virtual PMU (QEMU: -cpu host,pmu=on), or run on the host or on a bare-metal instance")
@@ -89,20 +116,37 @@ public struct PerfAccess: Sendable {
       return Unavailable(
         "perf_event_open is blocked (a container's seccomp profile, or a kernel without perf events)",
         remedy: "start the container with --cap-add PERFMON, or with --security-opt seccomp=unconfined")
-    case ENOENT, ENODEV, EOPNOTSUPP:
-      if spec?.kind == .hardware { return noHardware ?? Unavailable("this CPU does not count it") }
-      return Unavailable("this kernel does not offer it")
+    case ENOENT, ENODEV, EOPNOTSUPP, ENXIO:
+      if spec?.kind == .hardware, let noHardware { return noHardware }
+      return Unavailable(
+        spec?.kind == .hardware ? "this CPU does not count it" : "this kernel does not offer it",
+        remedy: "choose another: kiviat list events")
     case EINVAL where spec?.kind == .device:
-      return Unavailable("this PMU counts for the whole machine only, not for a process")
+      return Unavailable(
+        "this PMU counts for the whole machine only, not for a process", remedy: "choose another: kiviat list events")
+    case EINVAL where spec?.groupRank == 1:
+      return Unavailable(
+        "it is a part of slots, and counts only in one group with it", remedy: "-e '{slots,…}'")
     case EINVAL:
-      return Unavailable("the kernel refuses this event, or its group holds more than there are counters")
+      return Unavailable(
+        "the kernel refuses this event here (its code, its modifiers)", remedy: "choose another: kiviat list events")
     case EBUSY:
       return Unavailable(
         "another user of the counters holds them", remedy: "sudo sysctl kernel.nmi_watchdog=0")
     case EMFILE, ENFILE:
       return Unavailable("too many open files", remedy: "ulimit -n 65536")
     case ENOSPC where spec?.kind == .breakpoint:
-      return Unavailable("all breakpoint registers of the CPU are taken: count fewer breakpoints at once")
+      return Unavailable(
+        "all breakpoint registers of the CPU are taken", remedy: "count fewer breakpoints at once")
+    case ENOSPC:
+      return Unavailable("all counters that can count it are taken", remedy: "count fewer events at once (-e)")
+    case E2BIG:
+      return Unavailable(
+        "this kernel is older than the interface that was asked of it (E2BIG)", remedy: "boot Linux 5.4 or newer")
+    case ENOMEM:
+      return Unavailable("the kernel has no memory for another event", remedy: "count fewer events at once (-e)")
+    case ESRCH:
+      return Unavailable("the target ended before it could be counted", remedy: "run it again")
     default:
       return Unavailable("\(error)")
     }

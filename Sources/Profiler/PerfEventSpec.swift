@@ -72,6 +72,28 @@ public struct PerfEventSpec: Hashable, Sendable {
       && [UInt64(PERF_COUNT_SW_CPU_CLOCK.rawValue), UInt64(PERF_COUNT_SW_TASK_CLOCK.rawValue)].contains(config)
   }
 
+  /// Whether it is one of the kernel's own names of CPU events, which a processor with several kinds of cores counts with
+  /// one PMU for each kind.
+  var isGeneric: Bool {
+    kind == .hardware && config >> 32 == 0
+      && [PERF_TYPE_HARDWARE.rawValue, PERF_TYPE_HW_CACHE.rawValue].contains(type)
+  }
+
+  /// The same event on one kind of core: the PMU's type stands in the upper half of `config` (`PERF_PMU_TYPE_SHIFT`).
+  func on(_ pmu: CorePMU?) -> PerfEventSpec {
+    guard let pmu, isGeneric else { return self }
+    var spec = self
+    spec.config |= UInt64(pmu.type) << 32
+    return spec
+  }
+
+  /// Its place in a group: Intel's `slots` must lead the events of its metric register, which follow at once
+  /// (Documentation of perf: topdown). Elsewhere the same codes mean something that may stand anywhere.
+  var groupRank: Int {
+    guard kind == .hardware, type != PERF_TYPE_HARDWARE.rawValue, type != PERF_TYPE_HW_CACHE.rawValue else { return 2 }
+    return config == 0x400 ? 0 : (0x8000...0x8700).contains(config) && config & 0xFF == 0 ? 1 : 2
+  }
+
   /// The attribute for counting it: enabled when the target execs, inherited by all that it starts.
   func attribute() -> perf_event_attr {
     var attribute = perf_event_attr()
@@ -107,60 +129,4 @@ enum KernelABI {
   static let breakpointRead: UInt32 = 1
   static let breakpointWrite: UInt32 = 2
   static let breakpointExecute: UInt32 = 4
-}
-
-/// An opened event.
-final class PerfEvent {
-  let descriptor: FileDescriptor
-  /// Whether it leaves out the kernel because the caller may not look into it.
-  let isReducedToUser: Bool
-
-  private init(_ descriptor: FileDescriptor, isReducedToUser: Bool) {
-    self.descriptor = descriptor
-    self.isReducedToUser = isReducedToUser
-  }
-
-  /// Opens an event, without the kernel's part when only that is permitted.
-  ///
-  /// - Parameters:
-  ///   - attribute: The event; where it may be reduced, `exclude_kernel` and `exclude_hv` are set on the second try.
-  ///   - pid: The process; 0 for the calling thread.
-  ///   - cpu: The only CPU to look at; −1 for all.
-  ///   - leader: The first event of its group.
-  ///   - mayReduce: Whether counting user mode alone still means something.
-  /// - Throws: `SystemCallError` of the first try.
-  static func open(
-    _ attribute: perf_event_attr, pid: Int32, cpu: Int32 = -1, leader: PerfEvent? = nil, mayReduce: Bool
-  ) throws(SystemCallError) -> PerfEvent {
-    func attempt(_ attribute: perf_event_attr) throws(SystemCallError) -> FileDescriptor {
-      var attribute = attribute
-      let group = leader?.descriptor.raw ?? -1
-      return FileDescriptor(
-        try systemCall("perf_event_open") {
-          kiviat_perf_event_open(&attribute, pid, cpu, group, KernelABI.closeOnExec)
-        })
-    }
-    do {
-      return PerfEvent(try attempt(attribute), isReducedToUser: false)
-    } catch {
-      guard mayReduce, error.code == EACCES || error.code == EPERM, attribute.exclude_kernel == 0,
-        attribute.exclude_user == 0
-      else { throw error }
-      var reduced = attribute
-      reduced.exclude_kernel = 1
-      reduced.exclude_hv = 1
-      guard let descriptor = try? attempt(reduced) else { throw error }
-      return PerfEvent(descriptor, isReducedToUser: true)
-    }
-  }
-
-  /// Reads `count` 64-bit words as the event's `read_format` lays them out; fewer when the event is in error state.
-  func read(_ count: Int) throws(SystemCallError) -> [UInt64] {
-    var words = [UInt64](repeating: 0, count: count)
-    let raw = descriptor.raw
-    let bytes = try systemCall("read") {
-      words.withUnsafeMutableBytes { Glibc.read(raw, $0.baseAddress, $0.count) }
-    }
-    return Array(words.prefix(bytes / 8))
-  }
 }

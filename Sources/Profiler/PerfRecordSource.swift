@@ -124,7 +124,7 @@ public final class PerfRecordSource {
   /// Switches an event that was asked for off, and on again, in all threads of the target.
   func setRecording(_ isOn: Bool, ofTracepoint event: Int) {
     for opened in tracepoints[event - 1].events {
-      _ = isOn ? kiviat_perf_enable(opened.descriptor.raw) : kiviat_perf_disable(opened.descriptor.raw)
+      try? isOn ? opened.enable() : opened.disable()
     }
   }
 
@@ -172,7 +172,7 @@ public final class PerfRecordSource {
 
   /// Stops recording, delivers everything that is left and counts what was lost.
   public func finish() {
-    for event in trackers + samplers + tracepoints.flatMap(\.events) { _ = kiviat_perf_disable(event.descriptor.raw) }
+    for event in trackers + samplers + tracepoints.flatMap(\.events) { try? event.disable() }
     drain(monotonicNanoseconds: 0)
     deliver(before: .max)
     if countsLost {

@@ -32,17 +32,13 @@ final class KernelSymbols {
   }
 
   /// Whether the kernel shows its addresses. Costs a read of a few lines.
-  private(set) lazy var areVisible: Bool = {
-    let descriptor = open("\(procRoot)/kallsyms", O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return false }
-    defer { close(descriptor) }
-    var bytes = [UInt8](repeating: 0, count: 4096)
-    let count = read(descriptor, &bytes, bytes.count)
-    guard count > 0 else { return false }
-    return bytes[..<count].split(separator: UInt8(ascii: "\n")).contains { line in
-      line.prefix { $0 != UInt8(ascii: " ") }.contains { $0 != UInt8(ascii: "0") }
-    }
-  }()
+  private(set) lazy var areVisible: Bool =
+    contents(ofSmallFile: "\(procRoot)/kallsyms", limit: 4096).map(Self.showsAddresses) ?? false
+
+  /// Whether the first lines of `/proc/kallsyms` have addresses, and not zeros for those who may not see them.
+  static func showsAddresses(_ head: String) -> Bool {
+    head.split(separator: "\n").contains { line in line.prefix { $0 != " " }.contains { $0 != "0" } }
+  }
 
   /// The symbol at an address.
   func symbol(at address: UInt64) -> Symbol? {

@@ -39,13 +39,15 @@ func systemCall<Result: FixedWidthInteger & SignedInteger>(
 /// A file descriptor that closes itself.
 final class FileDescriptor {
   let raw: Int32
-
-  init(_ raw: Int32) {
-    self.raw = raw
-  }
+  private let closing: (Int32) -> Void
 
   // close is not retried: on Linux the descriptor is gone even when it reports EINTR.
-  deinit { close(raw) }
+  init(_ raw: Int32, closing: @escaping (Int32) -> Void = { close($0) }) {
+    self.raw = raw
+    self.closing = closing
+  }
+
+  deinit { closing(raw) }
 }
 
 /// Clocks, in nanoseconds.

@@ -6,19 +6,23 @@ final class Collectors {
   private let events: [PerfEventSpec]
   /// Whether the target traces its kernels and logs its progress: then there is more to collect.
   private let isTraced: Bool
+  /// Which events are counted in which run; `nil` for all in each.
+  private let plan: CountingPlan?
   /// Shared by the repetitions: the numbers of frames and stacks are the file's.
   private let stacks = CallStacks()
   /// The log of the repetition that runs.
   private(set) var log: WorkloadLogCollector?
 
-  init(events: [PerfEventSpec], isTraced: Bool) {
+  init(events: [PerfEventSpec], plan: CountingPlan?, isTraced: Bool) {
     self.events = events
+    self.plan = plan
     self.isTraced = isTraced
   }
 
   /// In the order in which a session calls them.
   func make(_ context: RepetitionContext) -> [any Collector] {
-    let counting = CountingCollector(events: events, options: context.options, access: context.access)
+    let counting = CountingCollector(
+      events: events, options: context.options, access: context.access, plan: plan, repetition: context.index)
     let sampling = SampleAggregator(sampling: context.source, stacks: stacks)
     sampling.taskClockNanoseconds = {
       counting.totals().first { $0.event == "task-clock" }?.value.value.map { UInt64($0) }

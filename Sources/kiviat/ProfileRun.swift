@@ -25,6 +25,11 @@ struct MeasuringOptions: ParsableArguments {
   @Option(name: .long, help: "A YAML file with events and metrics of your own (docs/metrics-format.md).")
   var metrics: String?
 
+  @Flag(
+    name: .long,
+    help: "Count every event all the time: where there are more than counters, the target is run several times.")
+  var noMultiplex = false
+
   func validate() throws {
     guard frequency >= 0, frequency <= 100_000 else {
       throw ValidationError("-F \(frequency): a frequency is 0 (no sampling) to 100000 samples per second")
@@ -60,6 +65,9 @@ final class ProfileRunner {
   private let events: [PerfEventSpec]
   private let metrics: MetricsFile?
   private let host: Profiler.Host
+  /// Which events are counted in which run, for `--no-multiplex`.
+  private lazy var plan: CountingPlan? =
+    measuring.noMultiplex && measuring.counters != .off ? CountingPlan.withoutTurns(events) : nil
   /// KIVIAT_CEILINGS=kept: those of an earlier run or none, where two seconds of full load would disturb others.
   private lazy var benchmarkCeilings =
     ProcessInfo.processInfo.environment["KIVIAT_CEILINGS"] == "kept"
@@ -80,7 +88,8 @@ final class ProfileRunner {
   /// What the metrics of this machine's processor are made of, where it can be counted and nobody chose other events;
   /// and what a user's file asks for.
   private static func catalogueEvents(
-    _ usual: [PerfEventSpec], _ family: MetricFamily?, _ file: MetricsFile?, _ measuring: MeasuringOptions, _ host: Profiler.Host
+    _ usual: [PerfEventSpec], _ family: MetricFamily?, _ file: MetricsFile?, _ measuring: MeasuringOptions,
+    _ host: Profiler.Host
   ) throws -> [PerfEventSpec] {
     func nextGroup(_ specs: [PerfEventSpec]) -> Int { (specs.compactMap(\.group).max() ?? -1) + 1 }
     var more: [PerfEventSpec] = []
@@ -97,6 +106,7 @@ final class ProfileRunner {
       "events": measuring.events.joined(separator: " "), "frequency": "\(measuring.frequency)",
       "unwinding": measuring.unwind.rawValue, "counters": measuring.counters.rawValue,
     ].merging(metrics.map { ["metrics": $0.text] } ?? [:]) { $1 }
+      .merging(measuring.noMultiplex ? ["multiplex": "no"] : [:]) { $1 }
   }
 
   /// Measures what takes seconds once, before the first benchmark.
@@ -110,7 +120,8 @@ final class ProfileRunner {
     _ target: Target, progress: (SessionProgress, WorkloadLogCollector.Progress?) -> Void = { _, _ in }
   ) throws -> SessionOutcome {
     var options = ProfileOptions(command: target.command, output: target.output)
-    options.repetitions = target.repetitions
+    let plan = plan
+    options.repetitions = max(1, target.repetitions) * (plan?.runs.count ?? 1)
     options.events = measuring.events
     options.frequency = measuring.frequency
     options.unwinding = measuring.unwind
@@ -124,12 +135,18 @@ final class ProfileRunner {
     }
     options.workingDirectory = target.directory
     options.targetOutput = target.outputFile
+    if let runs = plan?.runs.count, runs > 1 {
+      options.settings["counting.runs"] = "\(runs)"
+      Terminal.info(
+        "--no-multiplex: \(options.repetitions) runs, \(options.repetitions - max(1, target.repetitions)) of them extra: "
+          + "the counters take \(runs) runs to count all events")
+    }
 
     // A benchmark's roofline needs this machine's ceilings. They take seconds the first time, so a plain command,
     // which has no FLOPs to place under them, never waits for them.
     let ceilings = target.isBenchmark ? benchmarkCeilings : knownCeilings
     let host = host
-    let collectors = Collectors(events: events, isTraced: target.isBenchmark)
+    let collectors = Collectors(events: events, plan: plan, isTraced: target.isBenchmark)
     let session = ProfileSession(options: options) { collectors.make($0) + target.collectors() }
     // The session keeps it off itself; the command gets it as we got it.
     signal(SIGPIPE, Kiviat.inheritedPipeSignal)

@@ -106,19 +106,24 @@ import Testing
 
   @Test("A reading becomes a value: exact, scaled, or none")
   func readings() {
+    func value(_ reading: CounterReading, isHardware: Bool = true, scale: Double = 1) -> Measured<Double> {
+      reading.value(isHardware: isHardware, scale: scale).0
+    }
     let exact = CounterReading(count: 100, enabled: 50, running: 50)
-    #expect(exact.value(isHardware: true, scale: 1, detail: nil) == Measured(100, .hardwareCounter))
-    #expect(exact.value(isHardware: false, scale: 1, detail: "d") == Measured(100, .softwareCounter, detail: "d"))
-    let half = CounterReading(count: 100, enabled: 50, running: 25).value(isHardware: true, scale: 0.5, detail: nil)
-    #expect(half == .measured(100, Provenance(.scaledCounter, runningFraction: 0.5)))
-    let never = CounterReading(count: 0, enabled: 50, running: 0).value(isHardware: true, scale: 1, detail: nil)
+    #expect(value(exact) == Measured(100, .hardwareCounter))
+    #expect(exact.value(isHardware: false, scale: 1, details: ["d"]).0 == Measured(100, .softwareCounter, detail: "d"))
+    let half = value(CounterReading(count: 100, enabled: 50, running: 25), scale: 0.5)
+    #expect(half.value == 100 && half.provenance?.runningFraction == 0.5)
+    let never = value(CounterReading(count: 0, enabled: 50, running: 0))
     #expect(never.value == nil)
     #expect(never.unavailable?.remedy != nil)
-    let unscheduled = CounterReading(count: 0, enabled: 0, running: 0).value(isHardware: true, scale: 1, detail: nil)
-    #expect(unscheduled.value == nil)
-    // An exact zero is a value: software events are never multiplexed.
-    #expect(
-      CounterReading(count: 0, enabled: 0, running: 0).value(isHardware: false, scale: 1, detail: nil).value == 0)
+    #expect(value(CounterReading(count: 0, enabled: 0, running: 0)).value == nil)
+    // An exact zero is a value: software events alone are never multiplexed.
+    let software = CounterReading(count: 0, enabled: 0, running: 0, mayTakeTurns: false)
+    #expect(value(software, isHardware: false).value == 0)
+    let looked = CounterReading(
+      count: 100, enabled: 50, running: 25, estimate: .init(count: 210, interval: 190...230))
+    #expect(looked.value(isHardware: true, scale: 0.1).1 == 19...23)
   }
 
   @Test("Without perf events the kernel's accounting stands in, and says so")

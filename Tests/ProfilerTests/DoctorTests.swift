@@ -163,13 +163,19 @@ struct DoctorTests {
   }
 
   @Test func everyProbeIsTriedOnce() {
-    var tried: [DoctorProbes.Event] = []
-    let probes = DoctorProbes.probe(files: .live, workloadTool: nil) { event in
-      tried.append(event)
-      return event == .hardware ? ENOENT : 0
-    }
-    #expect(tried == DoctorProbes.Event.allCases)
-    #expect(probes.events[.hardware] == ENOENT && probes.events[.sampling] == 0)
+    var system = Host.System(files: .fake(["/proc/kallsyms": "0000000000000000 T _text\n"]))
+    let perf = SimulatedPerf(.init(paranoid: 2))
+    system.perf = perf
+    let probes = DoctorProbes.probe(
+      system, workloadTool: nil, temporaryFolderIsUsable: true,
+      tracepoint: { () throws(EventError) in
+        throw .noTracepoints(reason: "tracefs is not mounted", remedy: "mount it")
+      })
+    #expect(Set(probes.events.keys) == Set(DoctorProbes.Event.allCases))
+    #expect(probes.events[.hardware] == ENOENT && probes.events[.hardwareWithKernel] == EACCES)
+    #expect(probes.events[.sampling] == 0 && probes.events[.kernelSampling] == EACCES)
+    #expect(!probes.kernelSymbols && probes.tracepoints?.reason == "tracefs is not mounted")
+    #expect(perf.openCount == 0)
   }
 
   @Test func textAndJSONSayTheSame() throws {

@@ -286,29 +286,65 @@ struct EnergyTests {
     #expect(energy.state.outcome == .degraded)
   }
 
-  @Test func powerPMU() {
+  @Test func powerPMU() throws {
     let root = "/sys/bus/event_source/devices/power"
     let files = HostFiles.fake([
       "\(root)/type": "20\n", "\(root)/cpumask": "0,8\n", "\(root)/events/energy-pkg": "event=0x02\n",
       "\(root)/events/energy-pkg.scale": "2.3283064365386962890625e-10\n",
+      "\(root)/events/energy-ram": "event=0x03\n",
+      "\(root)/events/energy-ram.scale": "2.3283064365386962890625e-10\n",
     ])
-    let ticks = Mutex<UInt64>(1000)
-    let energy = EnergyCollector {
-      PowerPMUMeter.all(files) { type, config, _ in
-        #expect(type == 20 && config == 2)
-        return .success { ticks.withLock { $0 } }
-      }.map { ($0, "RAPL through the power PMU") }
+    var settings = SimulatedPerf.Settings(pmus: [.init(type: 20, counters: 8, isUncore: true)], paranoid: 0)
+    let perf = SimulatedPerf(settings)
+    let energy = EnergyCollector(files, perf)
+    #expect(energy.prepare(context).method.contains("power PMU"))
+    #expect(perf.openCount == 4)
+    energy.start(monotonicNanoseconds: 0)
+    perf.advance(1_000_000_000) { attribute, from, to in
+      Double(to - from) / 1e9 * Double(UInt64(1) << 32) * (attribute.config == 2 ? 1 : 0.25)
     }
+    energy.stop(monotonicNanoseconds: 1)
+    // 2³² units of 2⁻³² J on each of two sockets, and a quarter of that in their memory.
+    let values = Dictionary(uniqueKeysWithValues: energy.quantities.map { ($0.name, $0.value.value?.number ?? -1) })
+    #expect(abs(values["energy.package", default: 0] - 2) < 1e-6)
+    #expect(abs(values["energy.dram", default: 0] - 0.5) < 1e-6)
+    settings.paranoid = 1
+    guard case .failure(let why) = PowerPMUMeter.all(files, SimulatedPerf(settings)) else {
+      Issue.record("an ordinary user may not count for the whole machine at level 1")
+      return
+    }
+    #expect(why.remedy == "sudo sysctl kernel.perf_event_paranoid=0")
+  }
+
+  @Test func aWrapOfUnknownRangeEndsTheSum() {
+    let machine = ChangingFiles()
+    zone(machine, "intel-rapl:0", "package-0", 100)
+    machine.set("/sys/class/powercap/intel-rapl:0/max_energy_range_uj", nil)
+    let energy = collector(machine)
     _ = energy.prepare(context)
     energy.start(monotonicNanoseconds: 0)
-    ticks.withLock { $0 += 1 << 32 }
+    machine.set("/sys/class/powercap/intel-rapl:0/energy_uj", "500100\n")
+    energy.tick(monotonicNanoseconds: 1)
+    machine.set("/sys/class/powercap/intel-rapl:0/energy_uj", "7\n")
+    energy.tick(monotonicNanoseconds: 2)
+    machine.set("/sys/class/powercap/intel-rapl:0/energy_uj", "900000\n")
+    energy.stop(monotonicNanoseconds: 3)
+    #expect(energy.quantities.first?.value.value == .number(0.5))
+    #expect(energy.quantities.first?.value.provenance?.detail?.contains("not to the end") == true)
+    #expect(energy.state.outcome == .degraded)
+  }
+
+  /// A range of 64 bits is no reason to trap.
+  @Test func wideCountersWrapToo() {
+    let machine = ChangingFiles()
+    zone(machine, "intel-rapl:0", "package-0", UInt64.max - 999_999)
+    machine.set("/sys/class/powercap/intel-rapl:0/max_energy_range_uj", "\(UInt64.max)\n")
+    let energy = collector(machine)
+    _ = energy.prepare(context)
+    energy.start(monotonicNanoseconds: 0)
+    machine.set("/sys/class/powercap/intel-rapl:0/energy_uj", "1000001\n")
     energy.stop(monotonicNanoseconds: 1)
-    // 2³² units of 2⁻³² J on each of two sockets.
     #expect(energy.quantities.first?.value.value == .number(2))
-    let refused = PowerPMUMeter.all(files) { _, _, _ in .failure(SystemCallError(call: "perf_event_open", code: EACCES))
-    }
-    guard case .failure(let why) = refused else { return }
-    #expect(why.remedy == "sudo sysctl kernel.perf_event_paranoid=0")
   }
 
   @Test func noMeterAtAll() {

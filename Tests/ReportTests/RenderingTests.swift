@@ -26,6 +26,7 @@ struct RenderingTests {
     var all = Self.characterizations
     all["hostile"] = HostileTests.characterization
     all["large"] = LargeTests.characterization
+    all["counters"] = CounterPageTests.characterization
     for (name, characterization) in all {
       for format in ReportFormat.allCases {
         let text = try Report.render(characterization, as: format)

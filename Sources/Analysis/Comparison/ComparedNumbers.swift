@@ -78,6 +78,7 @@ extension ComparedNumber {
     // Whether more of it is better depends on the metric, which a profile does not tell.
     add("training.quality", training.metric ?? "quality", "1", .none, training.quality)
     add("training.energy_to_quality", "energy to quality", "J", .less, training.energyToQualityJoules)
+    add("training.energy_per_sample", "energy per sample", "J", .less, training.energyPerSampleJoules)
   }
 
   private static func inference(_ run: Run, add: Add) {

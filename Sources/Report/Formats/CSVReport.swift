@@ -292,9 +292,36 @@ struct CSVReport {
     w.row("thread_time", "imbalance", "value", waiting.imbalance, "1")
   }
 
+  private func energy(_ c: Characterization, _ w: inout Writer) {
+    w.absent("energy", c.energy)
+    guard case .measured(let energy, _) = c.energy else { return }
+    w.row("energy", "run", "value", energy.runJoules, "J")
+    w.row("energy", "training", "value", energy.trainingJoules, "J")
+    if case .measured(let phases, let provenance) = energy.phases {
+      for phase in phases { w.row("energy", phase.phase.rawValue, "phase", phase.joules, "J", provenance: provenance) }
+    }
+    for epoch in energy.epochs {
+      let stage = epoch.stage.isEmpty ? "" : "\(epoch.stage) "
+      w.row("energy", "\(stage)epoch \(epoch.epoch)", "epoch", epoch.joules, "J")
+    }
+  }
+
   private func evidence(_ c: Characterization, _ w: inout Writer) {
-    for counter in c.counters.counters { w.row("counter", counter.event, "count", counter.value, counter.unit) }
-    for ratio in c.counters.ratios { w.row("ratio", ratio.name, "value", ratio.value, ratio.unit) }
+    for counter in c.counters.counters {
+      w.row("counter", counter.event, "count", counter.value, counter.unit)
+      if let interval = counter.interval {
+        let provenance = counter.value.provenance
+        w.row("counter", counter.event, "lower", interval.lowerBound, counter.unit, provenance: provenance)
+        w.row("counter", counter.event, "upper", interval.upperBound, counter.unit, provenance: provenance)
+      }
+    }
+    for ratio in c.counters.ratios {
+      w.row("ratio", ratio.name, "value", ratio.value, ratio.unit)
+      if let interval = ratio.interval, let upper = interval.upper {
+        w.row("ratio", ratio.name, "lower", interval.lower, ratio.unit, provenance: ratio.value.provenance)
+        w.row("ratio", ratio.name, "upper", upper, ratio.unit, provenance: ratio.value.provenance)
+      }
+    }
     for metric in c.metrics.metrics {
       w.row("metric", metric.name, "value", metric.value, metric.unit)
       if let interval = metric.interval {
@@ -303,6 +330,7 @@ struct CSVReport {
       }
     }
     for entry in c.metrics.published { w.row("published_metric", entry.name, "value", entry.value, "1") }
+    energy(c, &w)
     w.absent("variation", c.repetitions)
     if case .measured(let statistics, let provenance) = c.repetitions {
       for statistic in statistics.statistics {

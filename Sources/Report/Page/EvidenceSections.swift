@@ -10,16 +10,24 @@ extension ReportBuilder {
     let present = summary.counters.filter { $0.value.value != nil }
     let ratios = summary.ratios.filter { $0.value.value != nil }
     guard !present.isEmpty || !ratios.isEmpty else { return nil }
+    // Only where counters took turns is there anything to be unsure of.
+    let hasIntervals = present.contains { $0.value.provenance?.source == .scaledCounter }
+    let intervalColumn = Table.Column(
+      "95\u{202F}% interval", hint: "where the true value lies: a counter that took turns saw a part of the time")
     let ratioTable = Table(
-      columns: [.name("Ratio"), Table.Column("Value"), .name("Formula")],
+      columns: [.name("Ratio"), Table.Column("Value")] + (hasIntervals ? [intervalColumn] : []) + [.name("Formula")],
       rows: ratios.map { ratio in
-        [Table.Cell(ratio.label), ratioCell(ratio), Table.Cell(ratio.value.provenance?.detail ?? "")]
+        [Table.Cell(ratio.label), ratioCell(ratio)]
+          + (hasIntervals
+            ? [Self.countInterval(ratio.interval.flatMap { r in r.upper.map { (r.lower, $0) } }, unit: ratio.unit)]
+            : [])
+          + [Table.Cell(ratio.value.provenance?.detail ?? "")]
       })
     let counterTable = Table(
       columns: [
         .name("Event"), Table.Column("Count"), Table.Column("Exactly"), Table.Column("A second", hint: "of wall time"),
         Table.Column("Counter ran", hint: "share of the time in which a shared hardware counter counted this event"),
-      ],
+      ] + (hasIntervals ? [intervalColumn] : []),
       rows: present.map { counter in
         let value = counter.value.value ?? 0
         let isCount = counter.unit == "1" || counter.unit.isEmpty
@@ -30,6 +38,8 @@ extension ReportBuilder {
           isCount && wall > 0 ? .number(value / wall * 1e9, unit: "1/s") : .empty,
           fraction.map { .share($0, bar: false) } ?? Table.Cell("always", sort: 1),
         ]
+          + (hasIntervals
+            ? [Self.countInterval(counter.interval.map { ($0.lowerBound, $0.upperBound) }, unit: counter.unit)] : [])
       },
       note: present.count < summary.counters.count
         ? "\(ReportBuilder.counted(summary.counters.count - present.count, "event")) could not be counted: see “Not measured”."
@@ -40,6 +50,13 @@ extension ReportBuilder {
         ratios.isEmpty ? nil : .table(title: "Ratios", ratioTable, isFolded: false),
         present.isEmpty ? nil : .table(title: "Events over the whole process tree", counterTable, isFolded: false),
       ])
+  }
+
+  /// An interval of a count: nothing where the value is exact.
+  private static func countInterval(_ ends: (Double, Double)?, unit: String) -> Table.Cell {
+    guard let (low, high) = ends else { return .empty }
+    return Table.Cell(
+      "\(NumberFormat.quantity(low, unit: unit)) to \(NumberFormat.quantity(high, unit: unit))", sort: low)
   }
 
   private func ratioCell(_ ratio: NamedQuantity) -> Table.Cell {

@@ -166,6 +166,7 @@ extension ReportBuilder {
       ("Time to quality", .measured(training.timeToQualityNanoseconds, unit: "ns")),
       ("Time per epoch, training alone", .measured(training.timePerEpochNanoseconds, unit: "ns")),
       ("Energy to quality", .measured(training.energyToQualityJoules, unit: "J")),
+      ("Energy per sample", .measured(training.energyPerSampleJoules, unit: "J")),
     ]
     var rows: [[Table.Cell]] = values.map { [Table.Cell($0.0), $0.1] }
     if case .measured(let times, let provenance) = training.stepTime {
@@ -189,7 +190,35 @@ extension ReportBuilder {
         .table(
           title: "Training in numbers", Table(columns: [.name("What"), Table.Column("Value")], rows: rows),
           isFolded: false),
+        energyTable,
       ])
+  }
+
+  /// Energy by phase and epoch; nothing where there was no meter, which “Not measured” says.
+  private var energyTable: ReportDocument.Block? {
+    guard case .measured(let energy, _) = characterization.energy else { return nil }
+    var rows: [[Table.Cell]] = [
+      [Table.Cell("Whole run"), .measured(energy.runJoules, unit: "J"), .empty],
+      [Table.Cell("Training steps"), .measured(energy.trainingJoules, unit: "J"), .empty],
+    ]
+    switch energy.phases {
+    case .measured(let phases, let provenance):
+      for phase in phases {
+        var cell = Table.Cell.number(phase.joules, unit: "J")
+        cell.provenance = provenance
+        rows.append([Table.Cell("Phase: \(phase.phase.rawValue)"), cell, .share(phase.share, bar: false)])
+      }
+    case .unavailable(let why): rows.append([Table.Cell("Phases"), .missing(why), .empty])
+    }
+    for epoch in energy.epochs.prefix(200) {
+      let stage = epoch.stage.isEmpty ? "" : "\(epoch.stage), "
+      rows.append([Table.Cell("\(stage)epoch \(epoch.epoch + 1)"), .measured(epoch.joules, unit: "J"), .empty])
+    }
+    return .table(
+      title: "Energy of the processor package in training",
+      Table(
+        columns: [.name("Part"), Table.Column("Energy"), Table.Column("Share", hint: "of the whole run's")], rows: rows,
+        note: "\(energy.method)"), isFolded: true)
   }
 
   private func lossFigure(_ training: TrainingCharacteristics) -> ReportDocument.Block? {
@@ -329,6 +358,7 @@ extension ReportBuilder {
       columns: [.name("What"), Table.Column("Value")],
       rows: [
         ["Throughput", .measured(inference.samplesPerSecond, unit: "samples/s")],
+        ["Energy per sample", .measured(inference.energyPerSampleJoules, unit: "J")],
         ["Arithmetic", .measured(inference.flopsPerSecond, unit: "FLOP/s")],
         ["Queries", .count(inference.queryCount)], ["Samples", .count(inference.sampleCount)],
       ])

@@ -1,0 +1,135 @@
+// How often did an event happen while a counter took turns with others, and how sure is that?
+
+/// The counts of a group of events that was on the counters for a part of the time, scaled up with an interval.
+///
+/// The kernel lets groups take turns of some milliseconds; the group is read at every tick. The time between two reads is a
+/// stratum: within it the counts are scaled by enabled ÷ running time, and the sum over the strata is the estimate
+/// (a separate ratio estimator; Cochran, *Sampling Techniques*, 1977, 6.10). Where the share of the time is the same in
+/// all of them this is the usual count × enabled ÷ running; where it is not, as when a load changes its phase while more
+/// groups compete, it is without that one's bias.
+///
+/// What happens inside a stratum is not seen, so its variance is taken from the differences of neighbouring strata's
+/// rates (Cochran 8.11; Wolter, *Introduction to Variance Estimation*, 2007, 8.2). Two things make that honest:
+///
+/// - A real change of phase between neighbours counts as if it were error: the interval is too wide rather than too narrow.
+/// - Few large differences, a few bursts in a quiet run, are little evidence. The degrees of freedom of Student's t are
+///   Satterthwaite's (Cochran 5.4), (Σ vᵢ)² ÷ Σ vᵢ², so that one difference alone gives the factor 12.7.
+///
+/// Turns taken at random would have the finite population correction 1 − f, f being the running share. But turns are
+/// regular, and a load that alternates nearly as fast is seen in the same half of its period for many turns on end. Its
+/// error is not reduced by that factor, and at most 2 (1 − f) covers it, which is what is used.
+///
+/// What no estimate from these counts can see: a load that alternates exactly in step with the turns for the whole run.
+/// Counting without turns (`--no-multiplex`) is for that.
+struct MultiplexEstimate: Sendable {
+  /// A total with its interval.
+  struct Total: Equatable {
+    /// Scaled up to the whole enabled time.
+    var count: Double
+    /// 95 % of intervals made in this way hold the true count; `nil` with fewer than two strata.
+    var interval: ClosedRange<Double>?
+  }
+
+  /// What is summed up of one event.
+  private struct Member {
+    var last: UInt64 = 0
+    var pending: Double = 0
+    /// Counts per nanosecond in the last stratum, and how it enters a variance.
+    var rate = 0.0
+    var scaled = 0.0
+    var variance = 0.0
+    var squares = 0.0
+  }
+
+  private var members: [Member]
+  private var lastEnabled: UInt64 = 0
+  private var lastRunning: UInt64 = 0
+  /// Nanoseconds since the last stratum was closed.
+  private var pendingEnabled = 0.0
+  private var pendingRunning = 0.0
+  /// Nanoseconds of the closed strata, and how many there are.
+  private var closedEnabled = 0.0
+  private var strata = 0
+  /// Of the last stratum: its running time, and the weight of its rate's variance.
+  private var previousRunning = 0.0
+  private var previousWeight = 0.0
+
+  /// Whether it was seen to run less than it was enabled.
+  var takesTurns: Bool { lastRunning < lastEnabled }
+
+  /// An estimate for a group of `count` events.
+  init(count: Int) { members = [Member](repeating: Member(), count: count) }
+
+  /// Takes a reading; all numbers are totals since the beginning.
+  mutating func add(_ reading: GroupReading) {
+    pendingEnabled += Double(reading.enabled) - Double(lastEnabled)
+    pendingRunning += Double(reading.running) - Double(lastRunning)
+    (lastEnabled, lastRunning) = (reading.enabled, reading.running)
+    for index in members.indices {
+      members[index].pending += Double(reading.counts[index]) - Double(members[index].last)
+      members[index].last = reading.counts[index]
+    }
+    // A stratum in which it never ran tells nothing: it goes together with the next.
+    guard pendingRunning > 0, pendingEnabled > 0 else { return }
+    close()
+  }
+
+  private mutating func close() {
+    let enabled = max(pendingEnabled, pendingRunning)
+    let share = pendingRunning / enabled
+    let weight = enabled * enabled / pendingRunning * min(1, 2 * (1 - share))
+    for index in members.indices {
+      let rate = members[index].pending / pendingRunning
+      members[index].scaled += members[index].pending / share
+      if strata > 0 {
+        let difference = rate - members[index].rate
+        // Two rates of one population differ by its variance over their times; that gives the population's.
+        let perTime = difference * difference / (1 / pendingRunning + 1 / previousRunning)
+        let variance = perTime * (weight + previousWeight) / 2
+        members[index].variance += variance
+        members[index].squares += variance * variance
+      }
+      members[index].rate = rate
+      members[index].pending = 0
+    }
+    strata += 1
+    closedEnabled += enabled
+    (previousRunning, previousWeight) = (pendingRunning, weight)
+    (pendingEnabled, pendingRunning) = (0, 0)
+  }
+
+  /// The total of one event so far; `nil` when the group never ran.
+  func total(_ index: Int) -> Total? {
+    guard closedEnabled > 0 else { return nil }
+    let member = members[index]
+    // The end of the run, in which it had no turn any more, is taken to be as the rest.
+    let stretch = (closedEnabled + max(0, pendingEnabled)) / closedEnabled
+    let count = member.scaled * stretch
+    guard strata > 1 else { return Total(count: count, interval: nil) }
+    // n strata have n − 1 differences between them.
+    let variance = member.variance * Double(strata) / Double(strata - 1)
+    let freedom = member.squares > 0 ? member.variance * member.variance / member.squares : Double(strata - 1)
+    // Counts are whole: what is estimated to be constant may still be off by a count at each end of a turn.
+    let half =
+      max(Self.studentFactor(freedom) * variance.squareRoot(), count / max(Double(member.last), 1)) * stretch
+    // What was counted did happen.
+    let low = min(count, max(Double(member.last), count - half))
+    return Total(count: count, interval: low...(count + half))
+  }
+
+  /// 97.5 % of Student's t lie below it, for 95 % on both sides. From tables; between two entries straight in 1 ÷ freedom,
+  /// which is never too small, as the function bends upwards.
+  static func studentFactor(_ freedom: Double) -> Double {
+    let table: [(freedom: Double, factor: Double)] = [
+      (1, 12.7063), (2, 4.3027), (3, 3.1825), (4, 2.7765), (5, 2.5706), (6, 2.4470), (8, 2.3061), (10, 2.2282),
+      (15, 2.1315), (20, 2.0860), (30, 2.0423), (60, 2.0003), (120, 1.9800), (.infinity, 1.9600),
+    ]
+    guard freedom > 1 else { return 12.7063 }
+    for (lower, upper) in zip(table, table.dropFirst()) where freedom <= upper.freedom {
+      let span = 1 / lower.freedom - 1 / upper.freedom
+      let share = (1 / lower.freedom - 1 / freedom) / span
+      return lower.factor + share * (upper.factor - lower.factor)
+    }
+    return 1.96
+  }
+}
