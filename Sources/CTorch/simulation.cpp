@@ -28,7 +28,7 @@ bool simulates = false;
 
 namespace {
 
-/// Iterations that run uncounted at full speed, that run in the simulator with nothing counted, and that count.
+/// Iterations that run outside the simulator, that fill its caches, and that count.
 unsigned skipped = 0, warming = 0, counted = 0;
 unsigned iterations = 0;
 bool is_counting = false;
@@ -41,11 +41,17 @@ std::vector<std::string> groups = {"kiviat:"};
 std::unordered_map<std::string, uint32_t> numbers = {{"kiviat:", simulation_outside}};
 std::unordered_map<std::string, std::string> told;
 
-/// Ends the part of the group that ran. Its text also names the group that follows: a run that is ended from outside has
-/// a last part with a text of Callgrind's own.
+/// Ends the part of the group that ran. Its text also names what follows: a run that is ended from outside has a last
+/// part with a text of Callgrind's own.
 void end_part(uint32_t next) {
   CALLGRIND_DUMP_STATS_AT((groups[running] + "|" + groups[next]).c_str());
   running = next;
+}
+
+/// Ends an iteration: the reader keeps whole ones.
+void end_iteration() {
+  CALLGRIND_DUMP_STATS_AT((groups[running] + "|kiviat:iteration").c_str());
+  running = simulation_outside;
 }
 
 void collect(bool on) {
@@ -91,7 +97,7 @@ void simulation_resume(uint32_t group) {
 void simulation_phase(int phase) {
   static bool is_evaluating = false;
   // An evaluation between two steps belongs to neither.
-  if (is_evaluating != (phase == KIVIAT_PHASE_EVALUATION) && iterations > skipped + warming) {
+  if (is_evaluating != (phase == KIVIAT_PHASE_EVALUATION) && iterations > skipped) {
     is_evaluating = phase == KIVIAT_PHASE_EVALUATION;
     is_counting = !is_evaluating;
     collect(is_counting);
@@ -100,18 +106,22 @@ void simulation_phase(int phase) {
   if (phase != KIVIAT_PHASE_FORWARD || !data_ran || is_evaluating) return;
   data_ran = false;
   unsigned iteration = iterations++;
-  if (iteration == skipped) CALLGRIND_START_INSTRUMENTATION;
-  if (iteration == skipped + warming) {
-    CALLGRIND_ZERO_STATS;
+  if (iteration < skipped) return;
+  // The first that is counted finds the caches empty; the reader leaves out as many as there are for warming up.
+  if (iteration == skipped) {
+    CALLGRIND_START_INSTRUMENTATION;
     is_counting = true;
     collect(true);
-  } else if (iteration == skipped + warming + counted) {
-    collect(false);
-    end_part(simulation_outside);
+    return;
+  }
+  collect(false);
+  end_iteration();
+  if (iteration == skipped + warming + counted) {
     CALLGRIND_STOP_INSTRUMENTATION;
     // What follows is neither counted nor wanted, and in the simulator it takes many times as long.
     _exit(0);
   }
+  collect(true);
 }
 
 #else

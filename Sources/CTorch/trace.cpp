@@ -185,7 +185,7 @@ Operation *learn_operation(TraceThread *thread, const char *name, uint64_t hash,
   if (thread->operation_count >= operation_slots / 2) return nullptr;
   std::lock_guard<std::mutex> lock(mutex);
   const Rule *rule = find_rule(name);
-  uint32_t group = simulates ? simulation_group(name) : simulation_outside;
+  uint32_t group = simulates && thread->is_main ? simulation_group(name) : simulation_outside;
   *slot = {hash, file ? file->add_string(name) : 0, parameters_matter(rule), rule, group};
   thread->operation_count++;
   return slot;

@@ -9,7 +9,9 @@ extension DoctorProbes {
 
   /// Tries everything out here. Nothing is counted, and everything is closed again.
   public static func live(workloadTool: String?) -> DoctorProbes {
-    probe(files: .live, workloadTool: workloadTool, open: openLive)
+    var probes = probe(files: .live, workloadTool: workloadTool, open: openLive)
+    probes.valgrind = Valgrind.find()?.version
+    return probes
   }
 
   static func probe(files: HostFiles, workloadTool: String?, open: OpenEvent) -> DoctorProbes {

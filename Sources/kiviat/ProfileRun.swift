@@ -18,8 +18,12 @@ struct MeasuringOptions: ParsableArguments {
   @Option(name: .long, help: "How to walk call stacks: fp (frame pointers), dwarf or none.")
   var unwind: ProfileOptions.Unwinding = .framePointer
 
-  @Option(name: .long, help: "Counters: auto, hardware (fail without them) or off.")
+  @Option(
+    name: .long,
+    help: "Counters: auto, hardware (fail without them), simulated (auto, and one more run in Callgrind) or off.")
   var counters: ProfileOptions.Counters = .auto
+
+  @OptionGroup var simulation: SimulatingOptions
 
   func validate() throws {
     guard frequency >= 0, frequency <= 100_000 else {
@@ -48,6 +52,8 @@ final class ProfileRunner {
     var outputFile: String?
     /// How often it is run.
     var repetitions = 1
+    /// Whether it is simulated where that is asked for: of a suite's repeats, the first is enough.
+    var isSimulated = true
     /// Collectors of this target's own.
     var collectors: () -> [any Collector] = { [] }
   }
@@ -96,6 +102,12 @@ final class ProfileRunner {
     options.settings = target.settings.merging(["kiviat.version": kiviatVersion]) { $1 }
     options.workingDirectory = target.directory
     options.targetOutput = target.outputFile
+
+    if measuring.counters == .simulated, target.isSimulated {
+      options.simulation = measuring.simulation.options(of: target, cpu: host.cpu)
+    } else if measuring.counters == .auto {
+      options.simulationRemedy = SimulatingOptions.remedy
+    }
 
     // A benchmark's roofline needs this machine's ceilings. They take seconds the first time, so a plain command,
     // which has no FLOPs to place under them, never waits for them.

@@ -1,0 +1,147 @@
+// Does a simulated run count what can be counted by hand, and is its end explained whatever it is?
+import Foundation
+import Glibc
+import ProfileModel
+@testable import Profiler
+import Testing
+
+@Suite(
+  .serialized, .enabled(if: Valgrind.find() != nil, "Valgrind is not installed: sudo apt-get install valgrind"))
+struct SimulationLiveTests {
+  static let loops = Programs.folder + "/CountableLoops"
+
+  /// A processor of which the last level holds 1 MiB: an eighth of what the programs walk through.
+  static var cpu: HostCPU {
+    var cpu = HostCPU()
+    cpu.caches = [
+      .init(level: 1, type: "Data", bytes: 32 << 10, sharedBy: 1, ways: 8, lineBytes: 64),
+      .init(level: 1, type: "Instruction", bytes: 32 << 10, sharedBy: 1, ways: 8, lineBytes: 64),
+      .init(level: 2, type: "Unified", bytes: 1 << 20, sharedBy: 1, ways: 16, lineBytes: 64),
+    ]
+    return cpu
+  }
+
+  func simulate(
+    _ command: [String], limit: Double = 300, directory: String? = nil, exitStatus: Int32 = 0
+  ) throws -> SimulationResult {
+    var options = ProfileOptions(command: command, output: "")
+    options.workingDirectory = directory
+    var simulation = SimulationOptions(command: command, cpu: Self.cpu)
+    simulation.limitSeconds = limit
+    let run = try SimulationRun(options, simulation, try #require(Valgrind.find()))
+    var policy = SignalPolicy()
+    var repetition = Repetition(index: 0, startedAtUnixNanoseconds: 0, startMonotonicNanoseconds: 0)
+    (repetition.state, repetition.exitStatus, repetition.wallNanoseconds) = (.finished, exitStatus, 1_000_000)
+    return run.run(kernels: [:], measured: [repetition], policy: &policy, arrivals: { [] }, tick: { _, _ in })
+  }
+
+  func count(_ result: SimulationResult, _ function: String, _ event: String) -> Double {
+    result.counts.first { $0.scope == .function && $0.name == function && $0.event == event }?.value ?? 0
+  }
+
+  @Test("A loop of three instructions, N and 2 N times: exactly 3 N more")
+  func loop() throws {
+    let one = try simulate([Self.loops, "loop", "1000000"])
+    let two = try simulate([Self.loops, "loop", "2000000"])
+    #expect(one.state.outcome == .measured, "\(one.state)")
+    #expect(count(two, "counted_loop", "Ir") - count(one, "counted_loop", "Ir") == 3_000_000)
+    #expect(count(two, "counted_loop", "Bc") - count(one, "counted_loop", "Bc") == 1_000_000)
+    #expect(count(two, "counted_loop", "Bcm") < 10)
+    let total = try #require(one.counts.first { $0.scope == .total && $0.event == "Ir" }?.value)
+    let functions = one.counts.filter { $0.scope == .function && $0.event == "Ir" }.map(\.value).reduce(0, +)
+    #expect(total == functions)
+  }
+
+  @Test("A chain of pointers through eight times the last level: every access misses both levels")
+  func chase() throws {
+    let steps = 200_000.0
+    let result = try simulate([Self.loops, "chase", "200000"])
+    #expect(abs(count(result, "chased", "D1mr") / steps - 1) < 0.02)
+    #expect(abs(count(result, "chased", "DLmr") / steps - 1) < 0.02)
+  }
+
+  @Test("A stream misses once a line of 64 bytes, in both levels")
+  func stream() throws {
+    let lines = 2.0 * Double(8 << 20) / 64
+    let result = try simulate([Self.loops, "stream", "2"])
+    #expect(abs(count(result, "streamed", "D1mr") / lines - 1) < 0.01)
+    #expect(abs(count(result, "streamed", "DLmr") / lines - 1) < 0.01)
+  }
+
+  @Test("What fits into the first level misses nothing")
+  func inside() throws {
+    let result = try simulate([Self.loops, "inside", "200"])
+    #expect(count(result, "streamed", "Dr") >= 200 * 2048)
+    #expect(count(result, "streamed", "D1mr") < 16)
+  }
+
+  @Test("Random branches are mispredicted half of the time, regular ones never")
+  func branches() throws {
+    let n = 100_000.0
+    // Two branches an element: the one on the bit, and the loop's own.
+    let random = try simulate([Self.loops, "branches", "100000", "1"])
+    #expect(abs(count(random, "branched", "Bc") - 2 * n) < 10)
+    #expect(abs(count(random, "branched", "Bcm") / (n / 2) - 1) < 0.1)
+    for kind in ["0", "2"] {
+      let regular = try simulate([Self.loops, "branches", "100000", kind])
+      #expect(count(regular, "branched", "Bcm") < 0.001 * n, "kind \(kind)")
+    }
+  }
+
+  @Test("A forked child does not count its parent's past again")
+  func fork() throws {
+    let result = try simulate([Self.loops, "fork", "1000000"])
+    #expect(result.state.outcome == .measured, "\(result.state)")
+    #expect(abs(count(result, "counted_loop", "Ir") - 9_000_000) < 100)
+    let processes = result.quantities.first { $0.name == "simulation.processes" }
+    #expect(processes?.value.value?.number == 2)
+  }
+
+  @Test("A program that becomes another one: the rest is counted, and the loss said")
+  func replaced() throws {
+    let result = try simulate([Self.loops, "exec", Programs.victim, "exit", "0"])
+    #expect(result.state.outcome == .degraded)
+    #expect(result.state.reason?.contains("replaced itself with") == true, "\(result.state)")
+    #expect(count(result, "counted_loop", "Ir") == 0)
+    #expect(!result.counts.isEmpty)
+  }
+
+  @Test("A script and what it starts are added up")
+  func script() throws {
+    let path = Programs.temporaryPath(".sh")
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try "#!/bin/sh\n\(Self.loops) loop 1000000\n\(Self.loops) loop 2000000\nexit 0\n".write(
+      toFile: path, atomically: true, encoding: .utf8)
+    chmod(path, 0o755)
+    let result = try simulate([path])
+    #expect(result.state.outcome == .measured, "\(result.state)")
+    #expect(abs(count(result, "counted_loop", "Ir") - 9_000_000) < 100)
+  }
+
+  @Test("What runs for ever is ended at its limit, and keeps its counts")
+  func limit() throws {
+    let result = try simulate([Self.loops, "forever"], limit: 3)
+    #expect(result.state.outcome == .degraded)
+    #expect(result.state.reason?.contains("limit of 3 s") == true, "\(result.state)")
+    #expect(count(result, "counted_loop", "Ir") > 1_000_000)
+    #expect(result.quantities.first { $0.name == "simulation.ending" }?.value.value?.text == "limit")
+  }
+
+  @Test("A crash, and a status that the measured run did not have, are said")
+  func crash() throws {
+    let result = try simulate([Programs.victim, "signal", "\(SIGABRT)"])
+    #expect(result.state.reason?.contains("signal \(SIGABRT)") == true, "\(result.state)")
+    let other = try simulate([Programs.victim, "exit", "3"])
+    #expect(other.state.outcome == .degraded)
+    #expect(other.state.reason?.contains("status 3") == true)
+    #expect(try simulate([Programs.victim, "exit", "3"], exitStatus: 3).state.outcome == .measured)
+  }
+
+  @Test("A command that is not there is said, and nothing is left behind")
+  func missing() throws {
+    let result = try simulate(["/no/such/program"])
+    #expect(result.state.outcome == .unavailable)
+    #expect(result.counts.isEmpty)
+    #expect(result.state.reason?.isEmpty == false)
+  }
+}
