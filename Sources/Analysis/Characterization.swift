@@ -34,6 +34,8 @@ public struct Characterization: Codable, Sendable, Equatable {
   public var timeline: Timeline
   /// Event counts and the ratios derived from them.
   public var counters: CounterSummary
+  /// What instructions would wait for, by a simulator's counts; never this machine's.
+  public var simulation: Measured<SimulatedStalls>
   /// How much the numbers vary from repetition to repetition.
   public var repetitions: Measured<RepetitionStatistics>
   /// Call tree for an icicle or flame graph.
@@ -95,6 +97,7 @@ extension Characterization {
     inference = InferenceCharacteristics.of(run)
     timeline = Timeline.of(run)
     counters = CounterSummary.of(run)
+    simulation = SimulatedStalls.of(run)
     repetitions = RepetitionStatistics.of(profile)
     flameGraph = FlameGraph.of(tree, run)
     notMeasured = NotMeasured.of(run)

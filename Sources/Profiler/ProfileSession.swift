@@ -116,7 +116,13 @@ public final class ProfileSession {
       notes += run.notes
     }
     if let result = try simulate(repetitions, progress) {
-      try writer.write { try result.write(to: $0, repetition: 0) }
+      try writer.write { transaction in
+        // One run for all repetitions, whose reader looks at one of them.
+        for repetition in repetitions {
+          try transaction.collector(result.state, repetition: repetition.index)
+        }
+        try result.writeCounts(to: transaction, repetition: 0)
+      }
     }
     let exitCodes = repetitions.map { $0.exitStatus ?? (128 + ($0.signal ?? 0)) }
     return SessionOutcome(

@@ -13,6 +13,8 @@ public struct SimulationOptions: Sendable {
   public var iterations = 2
   /// After so many seconds the run is ended; what was counted by then is kept.
   public var limitSeconds = 600.0
+  /// Seconds that the command has to end, and Callgrind to write, after it was asked to; then it is killed.
+  public var graceSeconds = 30.0
   /// What the reader has to know about how this run differs from the measured one.
   public var remarks: [String] = []
   /// The processor that is simulated and whose costs the model takes.
@@ -36,8 +38,7 @@ struct SimulationResult {
   var quantities: [Quantity] = []
   var counts: [SimulatedCount] = []
 
-  func write(to transaction: ProfileTransaction, repetition: Int) throws {
-    try transaction.collector(state, repetition: repetition)
+  func writeCounts(to transaction: ProfileTransaction, repetition: Int) throws {
     for quantity in quantities { try transaction.quantity(quantity, repetition: repetition) }
     for count in counts { try transaction.simulatedCount(count, repetition: repetition) }
   }

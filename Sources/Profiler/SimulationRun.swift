@@ -23,9 +23,6 @@ final class SimulationRun {
   private var usage: TargetUsage?
   private var hidesDebugInfo = false
 
-  /// Seconds that the target has to end and Callgrind to write, after it was asked to end.
-  static let grace: UInt64 = 30
-
   /// - Throws: `SystemCallError` when there is no place for the counts.
   init(_ options: ProfileOptions, _ simulation: SimulationOptions, _ valgrind: Valgrind) throws(SystemCallError) {
     self.options = options
@@ -119,7 +116,7 @@ final class SimulationRun {
       tree.refresh(monotonicNanoseconds: Clock.monotonic)
       // Callgrind writes its counts when a signal ends its program.
       for process in tree.living { kill(process.pid, SIGTERM) }
-      killAt = Clock.monotonic + Self.grace * 1_000_000_000
+      killAt = Clock.monotonic + UInt64(max(0, simulation.graceSeconds) * 1e9)
     }
     while !target.hasEnded {
       var descriptors = [pollfd(fd: target.endDescriptor?.raw ?? -1, events: Int16(POLLIN), revents: 0)]

@@ -22,12 +22,15 @@ struct SimulationLiveTests {
   }
 
   func simulate(
-    _ command: [String], limit: Double = 300, directory: String? = nil, exitStatus: Int32 = 0
+    _ command: [String], limit: Double = 300, grace: Double = 30, exitStatus: Int32 = 0
   ) throws -> SimulationResult {
-    var options = ProfileOptions(command: command, output: "")
-    options.workingDirectory = directory
+    // Threads of the tests' pool keep signals off, and a child inherits that.
+    var none = sigset_t()
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, nil)
+    let options = ProfileOptions(command: command, output: "")
     var simulation = SimulationOptions(command: command, cpu: Self.cpu)
-    simulation.limitSeconds = limit
+    (simulation.limitSeconds, simulation.graceSeconds) = (limit, grace)
     let run = try SimulationRun(options, simulation, try #require(Valgrind.find()))
     var policy = SignalPolicy()
     var repetition = Repetition(index: 0, startedAtUnixNanoseconds: 0, startMonotonicNanoseconds: 0)
@@ -99,7 +102,7 @@ struct SimulationLiveTests {
 
   @Test("A program that becomes another one: the rest is counted, and the loss said")
   func replaced() throws {
-    let result = try simulate([Self.loops, "exec", Programs.victim, "exit", "0"])
+    let result = try simulate([Self.loops, "exec", "/bin/true"])
     #expect(result.state.outcome == .degraded)
     #expect(result.state.reason?.contains("replaced itself with") == true, "\(result.state)")
     #expect(count(result, "counted_loop", "Ir") == 0)
@@ -127,14 +130,21 @@ struct SimulationLiveTests {
     #expect(result.quantities.first { $0.name == "simulation.ending" }?.value.value?.text == "limit")
   }
 
+  @Test("What ignores the request to end is killed, and that is said")
+  func stubborn() throws {
+    let result = try simulate([Self.loops, "forever-stubborn"], limit: 2, grace: 1)
+    #expect(result.state.outcome != .measured)
+    #expect(result.state.reason?.contains("was killed") == true, "\(result.state)")
+  }
+
   @Test("A crash, and a status that the measured run did not have, are said")
   func crash() throws {
-    let result = try simulate([Programs.victim, "signal", "\(SIGABRT)"])
+    let result = try simulate(["/bin/sh", "-c", "kill -ABRT $$"])
     #expect(result.state.reason?.contains("signal \(SIGABRT)") == true, "\(result.state)")
-    let other = try simulate([Programs.victim, "exit", "3"])
+    let other = try simulate(["/bin/sh", "-c", "exit 3"])
     #expect(other.state.outcome == .degraded)
     #expect(other.state.reason?.contains("status 3") == true)
-    #expect(try simulate([Programs.victim, "exit", "3"], exitStatus: 3).state.outcome == .measured)
+    #expect(try simulate(["/bin/sh", "-c", "exit 3"], exitStatus: 3).state.outcome == .measured)
   }
 
   @Test("A command that is not there is said, and nothing is left behind")

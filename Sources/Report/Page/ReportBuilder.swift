@@ -16,7 +16,7 @@ struct ReportBuilder {
   func document() -> ReportDocument {
     let sections: [ReportDocument.Section?] = [
       limits, keyFigures, breakdown, cpuBreakdown, kernels, functions, categories, roofline, model, training,
-      inference, threads, series, counters, variation, flameGraph, host, notMeasured, cost,
+      inference, threads, series, counters, simulation, variation, flameGraph, host, notMeasured, cost,
     ]
     return ReportDocument(
       kicker: kicker, title: characterization.identity.title, facts: facts,
