@@ -153,13 +153,14 @@ public final class ProfileSession {
         for kernel in repetition.kernels { kernels[kernel.name] = kernel.category }
       }
     }
+    let signals = signals
     return run.run(
       kernels: kernels, measured: repetitions, policy: &policy, arrivals: { signals?.arrivals() ?? [] },
-      tick: { elapsed, pid in
+      tick: { elapsed, pid, isInterrupted in
         progress(
           SessionProgress(
             repetition: 0, repetitions: max(1, options.repetitions), elapsedNanoseconds: elapsed, pid: pid, samples: 0,
-            isInterrupted: policy.isInterrupted, isSimulating: true))
+            isInterrupted: isInterrupted, isSimulating: true))
       })
   }
 

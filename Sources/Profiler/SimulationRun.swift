@@ -42,7 +42,7 @@ final class SimulationRun {
   ///   - tick: called about ten times a second.
   func run(
     kernels: [String: KernelCategory], measured: [Repetition], policy: inout SignalPolicy,
-    arrivals: () -> [SessionSignals.Arrival], tick: (_ elapsed: UInt64, _ pid: Int32) -> Void
+    arrivals: () -> [SessionSignals.Arrival], tick: (_ elapsed: UInt64, _ pid: Int32, _ isInterrupted: Bool) -> Void
   ) -> SimulationResult {
     // Before the target takes the processor.
     let pipeline = SimulatedPipeline.measure(
@@ -87,7 +87,7 @@ final class SimulationRun {
 
   private func launch(
     _ command: [String], policy: inout SignalPolicy, arrivals: () -> [SessionSignals.Arrival],
-    tick: (_ elapsed: UInt64, _ pid: Int32) -> Void
+    tick: (_ elapsed: UInt64, _ pid: Int32, _ isInterrupted: Bool) -> Void
   ) throws {
     var environment = options.environment.merging(simulation.environment) { $1 }
     // Spinning in barriers for threads that don't run meanwhile would count as work.
@@ -132,7 +132,7 @@ final class SimulationRun {
         wasKilled = true
         for process in tree.living { kill(process.pid, SIGKILL) }
       }
-      tick(now - start, target.pid)
+      tick(now - start, target.pid, policy.isInterrupted)
     }
     wallNanoseconds = Clock.monotonic - start
     endSurvivors(tree)

@@ -35,7 +35,7 @@ struct SimulationLiveTests {
     var policy = SignalPolicy()
     var repetition = Repetition(index: 0, startedAtUnixNanoseconds: 0, startMonotonicNanoseconds: 0)
     (repetition.state, repetition.exitStatus, repetition.wallNanoseconds) = (.finished, exitStatus, 1_000_000)
-    return run.run(kernels: [:], measured: [repetition], policy: &policy, arrivals: { [] }, tick: { _, _ in })
+    return run.run(kernels: [:], measured: [repetition], policy: &policy, arrivals: { [] }, tick: { _, _, _ in })
   }
 
   func count(_ result: SimulationResult, _ function: String, _ event: String) -> Double {
@@ -145,6 +145,33 @@ struct SimulationLiveTests {
     #expect(other.state.outcome == .degraded)
     #expect(other.state.reason?.contains("status 3") == true)
     #expect(try simulate(["/bin/sh", "-c", "exit 3"], exitStatus: 3).state.outcome == .measured)
+  }
+
+  @Test("A session writes the simulated run beside the measured ones, in one file")
+  func session() throws {
+    let path = Programs.temporaryPath()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    var options = ProfileOptions(command: [Self.loops, "loop", "1000000"], output: path)
+    options.repetitions = 2
+    options.counters = .simulated
+    options.simulation = SimulationOptions(command: options.command, cpu: Self.cpu)
+    var stages: Set<Bool> = []
+    let outcome = try ProfileSession(options: options) { _ in [] }.run(progress: { stages.insert($0.isSimulating) })
+    #expect(outcome.exitCode == 0)
+    #expect(stages.contains(true))
+    let profile = try Profile(contentsOf: path)
+    #expect(profile.repetitions.count == 2)
+    #expect(profile.settings["counters"] == "simulated")
+    for repetition in profile.repetitions {
+      #expect(repetition.collectors.map(\.collector) == ["simulation"])
+      #expect(repetition.collectors.first?.outcome == .measured)
+    }
+    let counts = profile.repetitions[0].simulatedCounts
+    let loop = counts.first { $0.name == "counted_loop" && $0.event == "Ir" }?.value ?? 0
+    #expect(loop >= 3_000_000 && loop < 3_000_100)
+    for name in ["simulation.wall", "simulation.cache.ll", "simulation.model.overlap", "simulation.slowdown"] {
+      #expect(profile.repetitions[0].quantity(name)?.value.value != nil, "\(name)")
+    }
   }
 
   @Test("A command that is not there is said, and nothing is left behind")
