@@ -129,6 +129,7 @@ var targets: [Target] = [
 
   // A C program with known events, and a session in a process of its own: what the tests run.
   .executableTarget(name: "TestVictim", path: "Tests/TestVictim", cSettings: c),
+  .executableTarget(name: "CountableLoops", path: "Tests/CountableLoops", cSettings: c),
   .executableTarget(name: "ThreadStates", path: "Tests/ThreadStates", cSettings: c),
   .executableTarget(
     name: "SessionDriver", dependencies: ["Profiler"], path: "Tests/SessionDriver", swiftSettings: swift),

@@ -42,6 +42,8 @@ public struct Characterization: Codable, Sendable, Equatable {
   public var counters: CounterSummary
   /// The catalogue's metrics for this processor: top-down, bandwidth, arithmetic, the published GPU metrics.
   public var metrics: MetricSummary
+  /// What instructions would wait for, by a simulator's counts; never this machine's.
+  public var simulation: Measured<SimulatedStalls>
   /// How much the numbers vary from repetition to repetition.
   public var repetitions: Measured<RepetitionStatistics>
   /// Call tree for an icicle or flame graph.
@@ -110,6 +112,7 @@ extension Characterization {
     waiting = WaitingBreakdown.of(tree, run)
     counters = CounterSummary.of(run)
     metrics = MetricSummary.of(run)
+    simulation = SimulatedStalls.of(run)
     repetitions = RepetitionStatistics.of(profile)
     flameGraph = FlameGraph.of(tree, run)
     notMeasured = NotMeasured.of(run)

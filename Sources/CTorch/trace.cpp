@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "ops.h"
+#include "simulation.h"
 
 using namespace kiviat;
 
@@ -184,7 +185,8 @@ Operation *learn_operation(TraceThread *thread, const char *name, uint64_t hash,
   if (thread->operation_count >= operation_slots / 2) return nullptr;
   std::lock_guard<std::mutex> lock(mutex);
   const Rule *rule = find_rule(name);
-  *slot = {hash, file ? file->add_string(name) : 0, parameters_matter(rule), rule};
+  uint32_t group = simulates && thread->is_main ? simulation_group(name) : simulation_outside;
+  *slot = {hash, file ? file->add_string(name) : 0, parameters_matter(rule), rule, group};
   thread->operation_count++;
   return slot;
 }
@@ -267,8 +269,9 @@ inline Operation *find_operation(TraceThread *thread, const char *name) {
   }
 }
 
-inline kiviat_trace_entry *find_entry(TraceThread *thread, const at::RecordFunction &fn) {
+inline kiviat_trace_entry *find_entry(TraceThread *thread, const at::RecordFunction &fn, TraceFrame *frame) {
   Operation *operation = find_operation(thread, fn.name());
+  frame->group = operation ? operation->group : simulation_outside;
   if (__builtin_expect(!operation, 0)) return &thread->entries[0];
   uint64_t key = mixed(operation->hash, uint64_t(thread->module) << 8 | thread->phase);
   key = hash_inputs(key, fn.inputs(), operation->parameters_matter) | 1;
@@ -301,7 +304,7 @@ void find_module(TraceThread *thread, const at::RecordFunction &fn) {
   thread->module = uint32_t(word >> 32) == number ? uint32_t(word) : 0;
 }
 
-std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction &fn) {
+std::unique_ptr<at::ObserverContext> trace_begin(const at::RecordFunction &fn) {
   TraceThread *thread = state();
   if (__builtin_expect(!thread, 0)) {
     if (file) __atomic_fetch_add(&file->header->untraced_ops, 1, __ATOMIC_RELAXED);
@@ -323,7 +326,7 @@ std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction &fn) {
           &thread->sequences[number % sequence_slots], uint64_t(number) << 32 | thread->module, __ATOMIC_RELAXED);
     }
   }
-  kiviat_trace_entry *entry = find_entry(thread, fn);
+  kiviat_trace_entry *entry = find_entry(thread, fn, frame);
   frame->entry = entry;
   frame->inner_ns = 0;
   frame->cpu_inner_ns = 0;
@@ -344,7 +347,7 @@ std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction &fn) {
   return nullptr;
 }
 
-void end(const at::RecordFunction &, at::ObserverContext *) {
+void trace_end() {
   TraceThread *thread = current;
   // An operation that began before the trace was opened ends outside of it.
   if (__builtin_expect(!thread || current_generation != generation || thread->depth == 0, 0)) return;
@@ -392,6 +395,30 @@ void end(const at::RecordFunction &, at::ObserverContext *) {
   if (frame->sets_module) thread->module = frame->outer_module;
 }
 
+/// The group of the operation that runs; the innermost one of which there is a frame.
+inline uint32_t running_group(const TraceThread *thread) {
+  uint32_t depth = std::min(thread->depth, max_depth);
+  return depth > 0 ? thread->frames[depth - 1].group : simulation_outside;
+}
+
+std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction &fn) {
+  if (__builtin_expect(!simulates, 1)) return trace_begin(fn);
+  // A simulator counts the main thread alone, and nothing of the tracer.
+  bool is_main = current && current->is_main;
+  if (is_main) simulation_pause();
+  trace_begin(fn);
+  if (is_main) simulation_resume(running_group(current));
+  return nullptr;
+}
+
+void end(const at::RecordFunction &, at::ObserverContext *) {
+  if (__builtin_expect(!simulates, 1)) return trace_end();
+  bool is_main = current && current->is_main;
+  if (is_main) simulation_pause();
+  trace_end();
+  if (is_main) simulation_resume(running_group(current));
+}
+
 uint64_t measured_cpu_reading() {
   uint64_t best = UINT64_MAX;
   uint64_t last = clock_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -414,6 +441,7 @@ void open(const char *path) {
     module_strings.clear();
     std::fill(std::begin(by_logical_thread), std::end(by_logical_thread), nullptr);
   }
+  if (path) simulation_open();
   // The caller's thread is the first, so "main".
   if (!join()) {
     std::lock_guard<std::mutex> lock(mutex);
@@ -491,7 +519,10 @@ int ct_trace_phase(int phase) {
   current_phase = phase;
   if (current && current_generation == generation && file) {
     current->phase = uint32_t(phase);
-    if (current->is_main) change_phase(phase);
+    if (current->is_main) {
+      change_phase(phase);
+      if (__builtin_expect(simulates, 0)) simulation_phase(phase);
+    }
   }
   return before;
 }

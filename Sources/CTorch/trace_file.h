@@ -22,6 +22,8 @@ struct Operation {
   uint32_t name;
   bool parameters_matter;
   const Rule *rule;
+  /// What a simulator counts it in (simulation.h).
+  uint32_t group;
 };
 
 /// One running operation.
@@ -37,6 +39,7 @@ struct TraceFrame {
   bool inner_counter;
   bool inner_any;
   bool sets_module;
+  uint32_t group;
 };
 
 constexpr uint32_t index_slots = 2 * KIVIAT_TRACE_ENTRIES;

@@ -58,6 +58,8 @@ public struct ProfileOptions: Sendable {
   public enum Counters: String, Sendable, CaseIterable {
     case auto
     case hardware
+    /// As `auto`, and one more run in a simulator.
+    case simulated
     case off
   }
   /// The command and its arguments.
@@ -80,6 +82,10 @@ public struct ProfileOptions: Sendable {
   public var unwinding = Unwinding.framePointer
   /// Which counters to use.
   public var counters = Counters.auto
+  /// What to simulate after the measured runs; `nil` for nothing.
+  public var simulation: SimulationOptions?
+  /// The command that would add a simulation, for where nothing else counts; `nil` when it is not to be told.
+  public var simulationRemedy: String?
   /// Settings to record beside the command: benchmark, scale, seed …
   public var settings: [String: String] = [:]
 

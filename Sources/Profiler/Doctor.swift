@@ -81,13 +81,16 @@ public struct DoctorProbes: Sendable {
   public var workloadTool: String?
   /// Whether a perf map can be written to and read from `/tmp`.
   public var temporaryFolderIsUsable: Bool
+  /// Valgrind's version; `nil` when it was not found.
+  public var valgrind: String?
 
   /// Makes results, for tests.
   public init(
     tracepoints: Unavailable? = nil, events: [Event: Int32] = [:], kernelSymbols: Bool = true,
     energy: Measured<String> = .unavailable(Unavailable("no RAPL energy meter")), workloadTool: String? = nil,
-    temporaryFolderIsUsable: Bool = true
+    temporaryFolderIsUsable: Bool = true, valgrind: String? = nil
   ) {
+    self.valgrind = valgrind
     self.tracepoints = tracepoints
     self.events = events
     self.kernelSymbols = kernelSymbols
@@ -107,8 +110,9 @@ public enum Doctor {
     return DoctorReport(
       machine: findings.machine,
       capabilities: [
-        findings.hardwareCounters, findings.softwareCounters, findings.sampling, findings.kernelSampling,
-        findings.dwarfUnwinding, findings.tracepoints, findings.offCPU, findings.kernelSymbols, findings.energy,
+        findings.hardwareCounters, findings.softwareCounters, findings.simulatedCounters, findings.sampling,
+        findings.kernelSampling, findings.dwarfUnwinding, findings.tracepoints, findings.offCPU, findings.kernelSymbols,
+        findings.energy,
         findings.gpu, findings.workloads, findings.perfMaps, findings.lockedMemory, findings.ptrace,
       ])
   }

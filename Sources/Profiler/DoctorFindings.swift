@@ -102,6 +102,17 @@ struct DoctorFindings {
       otherwise: "task-clock and page faults in user mode; no context switches and migrations")
   }
 
+  var simulatedCounters: Capability {
+    let what = "instructions, misses and mispredictions from a simulator (--counters simulated)"
+    guard let version = probes.valgrind else {
+      return Capability(
+        name: "simulated-counters", status: .unavailable, what: what, reason: Valgrind.missing.reason,
+        remedy: Valgrind.missing.remedy)
+    }
+    return Capability(
+      name: "simulated-counters", status: .measured, what: "\(what); Valgrind \(version)")
+  }
+
   var sampling: Capability {
     let code = probes.errno(.sampling)
     guard code == 0 else { return finding("sampling", code, level: 2, what: "call stacks by time") }

@@ -9,9 +9,11 @@ extension DoctorProbes {
 
   /// Tries everything out here. Nothing is counted, and everything is closed again.
   public static func live(workloadTool: String?) -> DoctorProbes {
-    probe(
+    var probes = probe(
       .live(), workloadTool: workloadTool, temporaryFolderIsUsable: access("/tmp", R_OK | W_OK | X_OK) == 0,
       tracepoint: { () throws(EventError) in try TracepointDirectory.find().spec("sched:sched_wakeup") })
+    probes.valgrind = Valgrind.find()?.version
+    return probes
   }
 
   /// Tries everything out on a machine.

@@ -13,6 +13,10 @@ public struct HostCPU: Hashable, Sendable {
     public var bytes: Int64
     /// Hardware threads that share one instance.
     public var sharedBy: Int
+    /// Ways of associativity; `nil` where the kernel does not tell.
+    public var ways: Int?
+    /// Bytes of a line; `nil` where the kernel does not tell.
+    public var lineBytes: Int?
   }
   /// A kind of core of a hybrid processor.
   public struct CoreType: Hashable, Sendable {
@@ -187,7 +191,11 @@ extension HostCPU {
         let bytes = files.text("\(folder)/\(name)/size").flatMap(parseCacheSize)
       else { continue }
       let shared = files.text("\(folder)/\(name)/shared_cpu_list").map { numbers(inKernelList: $0).count } ?? 1
-      caches.append(Cache(level: Int(level), type: type, bytes: bytes, sharedBy: max(shared, 1)))
+      caches.append(
+        Cache(
+          level: Int(level), type: type, bytes: bytes, sharedBy: max(shared, 1),
+          ways: files.number("\(folder)/\(name)/ways_of_associativity").flatMap { $0 > 0 ? Int($0) : nil },
+          lineBytes: files.number("\(folder)/\(name)/coherency_line_size").flatMap { $0 > 0 ? Int($0) : nil }))
     }
   }
 

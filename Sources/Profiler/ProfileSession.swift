@@ -30,6 +30,8 @@ public struct SessionProgress: Sendable {
   public var samples: Int
   /// The user pressed Ctrl-C, and the target has not ended yet.
   public var isInterrupted: Bool
+  /// The measured repetitions have ended, and the simulated run goes on.
+  public var isSimulating = false
 }
 
 /// What became of a session.
@@ -118,9 +120,53 @@ public final class ProfileSession {
         try run.run(makeCollectors, signals: signals, policy: &policy, progress: progress))
       notes += run.notes
     }
+    if let result = try simulate(repetitions, progress) {
+      try writer.write { transaction in
+        // One run for all repetitions, whose reader looks at one of them.
+        for repetition in repetitions {
+          try transaction.collector(result.state, repetition: repetition.index)
+        }
+        try result.writeCounts(to: transaction, repetition: 0)
+      }
+    }
     let exitCodes = repetitions.map { $0.exitStatus ?? (128 + ($0.signal ?? 0)) }
     return SessionOutcome(
       path: options.output, exitCode: exitCodes.first { $0 != 0 } ?? 0, repetitions: repetitions, notes: notes)
+  }
+
+  /// The simulated run, or what would bring one; `nil` where neither is of interest.
+  private func simulate(
+    _ repetitions: [Repetition], _ progress: (SessionProgress) -> Void
+  ) throws -> SimulationResult? {
+    guard let simulation = options.simulation else {
+      guard let reason = access.noHardware, let remedy = options.simulationRemedy else { return nil }
+      return .unavailable("no hardware counters (\(reason.reason)), and no simulation was asked for", remedy: remedy)
+    }
+    guard !policy.isInterrupted else { return .unavailable("interrupted before the simulated run began") }
+    guard let valgrind = Valgrind.find() else {
+      return .unavailable(Valgrind.missing.reason, remedy: Valgrind.missing.remedy)
+    }
+    let run: SimulationRun
+    do {
+      run = try SimulationRun(options, simulation, valgrind)
+    } catch {
+      return .unavailable("no folder for the simulation's counts: \(error)", remedy: "free some space, or set TMPDIR")
+    }
+    var kernels: [String: KernelCategory] = [:]
+    if simulation.isTraced {
+      for repetition in try Profile(contentsOf: options.output, detail: .summary).repetitions {
+        for kernel in repetition.kernels { kernels[kernel.name] = kernel.category }
+      }
+    }
+    let signals = signals
+    return run.run(
+      kernels: kernels, measured: repetitions, policy: &policy, arrivals: { signals?.arrivals() ?? [] },
+      tick: { elapsed, pid, isInterrupted in
+        progress(
+          SessionProgress(
+            repetition: 0, repetitions: max(1, options.repetitions), elapsedNanoseconds: elapsed, pid: pid, samples: 0,
+            isInterrupted: isInterrupted, isSimulating: true))
+      })
   }
 
   /// Ends this program after its last session, as soon as can be.

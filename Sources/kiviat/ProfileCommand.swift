@@ -144,6 +144,7 @@ struct ProfileCommand: ParsableCommand {
     target.repetitions = repetitions ?? 1
     var line = ProgressLine()
     let outcome = try runner.run(target) { progress, stage in
+      if progress.isSimulating { return line.update(name, stage: "simulating", completed: nil) }
       guard target.isBenchmark else { return }
       var what = name
       if progress.repetitions > 1 { what += " \(progress.repetition + 1)/\(progress.repetitions)" }

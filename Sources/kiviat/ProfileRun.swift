@@ -19,7 +19,9 @@ struct MeasuringOptions: ParsableArguments {
   @Option(name: .long, help: "How to walk call stacks: fp (frame pointers), dwarf or none.")
   var unwind: ProfileOptions.Unwinding = .framePointer
 
-  @Option(name: .long, help: "Counters: auto, hardware (fail without them) or off.")
+  @Option(
+    name: .long,
+    help: "Counters: auto, hardware (fail without them), simulated (auto, and one more run in Callgrind) or off.")
   var counters: ProfileOptions.Counters = .auto
 
   @Option(name: .long, help: "A YAML file with events and metrics of your own (docs/metrics-format.md).")
@@ -29,6 +31,8 @@ struct MeasuringOptions: ParsableArguments {
     name: .long,
     help: "Count every event all the time: where there are more than counters, the target is run several times.")
   var noMultiplex = false
+
+  @OptionGroup var simulation: SimulatingOptions
 
   func validate() throws {
     guard frequency >= 0, frequency <= 100_000 else {
@@ -57,6 +61,8 @@ final class ProfileRunner {
     var outputFile: String?
     /// How often it is run.
     var repetitions = 1
+    /// Whether it is simulated where that is asked for: of a suite's repeats, the first is enough.
+    var isSimulated = true
     /// Collectors of this target's own.
     var collectors: () -> [any Collector] = { [] }
   }
@@ -140,6 +146,12 @@ final class ProfileRunner {
       Terminal.info(
         "--no-multiplex: \(options.repetitions) runs, \(options.repetitions - max(1, target.repetitions)) of them extra: "
           + "the counters take \(runs) runs to count all events")
+    }
+
+    if measuring.counters == .simulated, target.isSimulated {
+      options.simulation = measuring.simulation.options(of: target, cpu: host.cpu)
+    } else if measuring.counters == .auto {
+      options.simulationRemedy = SimulatingOptions.remedy
     }
 
     // A benchmark's roofline needs this machine's ceilings. They take seconds the first time, so a plain command,

@@ -170,8 +170,12 @@ final class SuiteProfile {
     let left = Remaining(record.runs, rest: rest)
     do {
       _ = try runner.run(target) { progress, stage in
-        line.update(
-          "[\(number)/\(count)\(left.text(progress, stage))] \(name) \(benchmark.workloadName)", stage)
+        let what = "[\(number)/\(count)\(left.text(progress, stage))] \(name) \(benchmark.workloadName)"
+        if progress.isSimulating {
+          line.update(what, stage: "simulating", completed: nil)
+        } else {
+          line.update(what, stage)
+        }
       }
       let profile = try Profile(contentsOf: partial)
       let data = profile.repetitions.first
@@ -217,6 +221,7 @@ final class SuiteProfile {
         benchmark: try benchmarks.named(name), tool: tool, arguments: arguments,
         settings: identity.merging(recorded) { $1 }, output: output)
       target.outputFile = path(run.output)
+      target.isSimulated = run.number == 1
       return target
     case .command(let command):
       var target = ProfileRunner.Target(command: command.arguments, output: output)
@@ -230,6 +235,7 @@ final class SuiteProfile {
       // Absolute: the command may run elsewhere.
       let outputFile = URL(fileURLWithPath: path(run.output)).path
       target.outputFile = outputFile
+      target.isSimulated = run.number == 1
       if let quality = command.quality {
         target.collectors = {
           [

@@ -199,6 +199,6 @@ struct DoctorTests {
   @Test func thisMachineIsExamined() {
     let report = Doctor.examine(workloadTool: nil)
     check(report)
-    #expect(report.capabilities.count == 14)
+    #expect(report.capabilities.count == 15)
   }
 }

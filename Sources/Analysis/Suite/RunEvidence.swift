@@ -31,6 +31,8 @@ public struct RunEvidence: Codable, Sendable, Equatable {
   public var categoryFunctions: Measured<[CategoryFunctions]>
   /// Its place under the roof.
   public var roofline: Measured<Roofline>
+  /// What instructions would wait for, by a simulator's counts.
+  public var simulatedStalls: Measured<SimulatedStalls>
 }
 
 extension RunEvidence {
@@ -111,6 +113,7 @@ extension RunEvidence {
     }
     categoryFunctions = CategoryFunctions.of(tree, run)
     self.roofline = roofline
+    simulatedStalls = SimulatedStalls.of(run)
   }
 }
 

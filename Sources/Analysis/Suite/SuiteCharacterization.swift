@@ -9,6 +9,8 @@ public struct SuiteCharacterization: Codable, Sendable, Equatable {
   public var hotspots: Measured<SuiteHotspots>
   /// Functions of each category (Table 7).
   public var functions: Measured<[SuiteFunctions]>
+  /// Stalls by category, from simulated counts: what stands in Figure 7's place where nothing else counts.
+  public var simulatedStalls: Measured<SuiteStalls>
   /// Groups and the map (Figure 4).
   public var similarity: Measured<SuiteSimilarity>
   /// The map of kernels.
@@ -42,6 +44,7 @@ public struct SuiteCharacterization: Codable, Sendable, Equatable {
       ? .unavailable(
         set.members.lazy.compactMap(\.categoryShares.unavailable).first ?? Unavailable("no kernels were traced"))
       : Measured(table, .sampled, detail: "samples taken while a traced kernel of the category ran")
+    simulatedStalls = SuiteStalls.of(set.members)
     let isMeasured = set.members.contains { !$0.patterns.isEmpty }
     let chosen = selection ?? (isMeasured ? .both : .model)
     do {

@@ -71,6 +71,7 @@ extension SuiteMember {
     kernels = Self.kernels(counted)
     waiting = Self.waiting(counted)
     categoryWaiting = Self.categoryWaiting(counted)
+    simulatedStalls = counted.map(\.simulatedStalls).first { $0.value != nil } ?? first.simulatedStalls
     // Tables of functions and the roofline's points are those of the run of median wall time: they have no mean.
     let order = counted.sorted { ($0.run.wallSeconds, $0.run.name) < ($1.run.wallSeconds, $1.run.name) }
     categoryFunctions = order[(order.count - 1) / 2].categoryFunctions

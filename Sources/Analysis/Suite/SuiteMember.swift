@@ -51,6 +51,8 @@ public struct SuiteMember: Codable, Sendable, Equatable {
   public var categoryFunctions: Measured<[CategoryFunctions]>
   /// Its place under the roof.
   public var roofline: Measured<Roofline>
+  /// What instructions would wait for, by a simulator's counts of one of its runs.
+  public var simulatedStalls: Measured<SimulatedStalls>
 
   /// Its runs.
   public var runs: [MemberRun]
@@ -80,6 +82,7 @@ public struct SuiteMember: Codable, Sendable, Equatable {
     categoryWaiting = .unavailable(why)
     categoryFunctions = .unavailable(why)
     roofline = .unavailable(why)
+    simulatedStalls = .unavailable(why)
     runs = []
     remarks = []
   }

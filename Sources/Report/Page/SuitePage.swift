@@ -14,7 +14,8 @@ struct SuitePage {
   func document() -> ReportDocument {
     let sections: [ReportDocument.Section?] =
       [
-        words, memberTable, model, patterns, similarity, kernels, breakdown, hotspots, stalls, variation, cost,
+        words, memberTable, model, patterns, similarity, kernels, breakdown, hotspots, stalls, simulatedStalls,
+        variation, cost,
         functions,
       ]
       + subsets.map { $0 } + [roofline, notMeasured, marks]
