@@ -3,6 +3,7 @@
 // The hot path (begin, end) neither allocates nor locks nor calls the kernel once an operation is known. On a 2.x GHz
 // virtual machine an operation costs about 100 ns here, of which two clocks are 60, on top of what libtorch needs to
 // run any callback with inputs (150 to 250 ns); Benchmarks/tracer-cost measures it.
+#include "trace_counters.h"
 #include "trace_file.h"
 #include "trace_rules.h"
 
@@ -218,6 +219,7 @@ kiviat_trace_entry *learn_entry(
   }
   *slot = {key, entry};
   thread->entry_count++;
+  make_room_for_counts(thread);
   __atomic_store_n(&thread->region->entry_count, thread->entry_count, __ATOMIC_RELEASE);
   return entry;
 }
@@ -234,6 +236,7 @@ TraceThread *join() {
     // No room for one more thread: it is not traced, and its operations are counted below.
   }
   if (!current) return nullptr;
+  open_counters(*file, current);
   threads.push_back(current);
   current->module = current_module;
   current->phase = uint32_t(current_phase);
@@ -329,7 +332,10 @@ std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction &fn) {
   frame->cpu_inner_ns = 0;
   frame->inner_counter = false;
   frame->inner_any = false;
-  if (depth == 0) thread->reads_cpu = wants_cpu(entry);
+  if (depth == 0) {
+    thread->reads_cpu = wants_cpu(entry);
+    thread->reads_counters = thread->counters && wants_counters(thread, entry);
+  }
   if (__builtin_expect(thread->reads_cpu, 0)) {
     uint64_t before = clock_ns(CLOCK_MONOTONIC);
     frame->cpu_start_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -340,6 +346,7 @@ std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction &fn) {
   } else {
     frame->start_ns = clock_ns(CLOCK_MONOTONIC);
   }
+  if (__builtin_expect(thread->reads_counters, 0)) frame->start_ns = begin_counters(thread, depth);
   record_transition(thread, frame->start_ns, uint32_t(entry - thread->entries));
   return nullptr;
 }
@@ -354,6 +361,8 @@ void end(const at::RecordFunction &, at::ObserverContext *) {
   TraceFrame *outer = depth > 0 ? frame - 1 : nullptr;
   kiviat_trace_entry *entry = frame->entry;
   uint64_t now = clock_ns(CLOCK_MONOTONIC);
+  uint64_t after = now;
+  if (__builtin_expect(thread->reads_counters, 0)) after = end_counters(thread, depth, now);
   uint64_t total = now - frame->start_ns;
   uint64_t self = total - frame->inner_ns;
   bool is_counter = entry->flops_source == KIVIAT_FLOPS_COUNTER;
@@ -377,13 +386,13 @@ void end(const at::RecordFunction &, at::ObserverContext *) {
     set(entry->cpu_wall_ns, entry->cpu_wall_ns + self);
     set(entry->cpu_ns, entry->cpu_ns + (cpu_total - std::min(cpu_total, frame->cpu_inner_ns + cpu_reading_ns)));
     cpu_total += cpu_reading_ns;
-    cost = clock_ns(CLOCK_MONOTONIC) - now;
+    cost = clock_ns(CLOCK_MONOTONIC) - after;
     file->header->overhead_ns += cost;
   }
   __atomic_store_n(&entry->sequence, sequence + 2, __ATOMIC_RELEASE);
 
   if (outer) {
-    outer->inner_ns += total + cost;
+    outer->inner_ns += total + cost + (after - now);
     outer->cpu_inner_ns += cpu_total;
     outer->inner_counter |= frame->inner_counter || (counts && is_counter);
     outer->inner_any |= frame->inner_any || (counts && (entry->flops_per_call > 0 || entry->bytes_per_call > 0));
@@ -407,7 +416,8 @@ void open(const char *path) {
   {
     std::lock_guard<std::mutex> lock(mutex);
     TORCH_CHECK(!file, "a kernel trace is open already");
-    file = std::make_unique<TraceFile>(path);
+    // A private trace is there to count FLOPs, beside whatever else is measured.
+    file = std::make_unique<TraceFile>(path, path ? counter_event_count() : 0);
     generation++;
     threads.clear();
     module_strings.clear();
@@ -461,6 +471,14 @@ void ct_trace_close(void) {
   former_files.push_back(std::move(file));
   generation++;
   threads.clear();
+  close_counters();
+}
+
+bool ct_trace_count(const char *events, double time_share) {
+  return done([&] {
+    TORCH_CHECK(!file, "a kernel trace is open already: say what to count before");
+    set_counter_events(events, time_share);
+  });
 }
 
 uint32_t ct_trace_module(const char *path) {

@@ -15,6 +15,7 @@ struct IndexSlot {
 };
 
 struct Rule;
+struct ThreadCounters;
 
 /// What is known of an operation's name.
 struct Operation {
@@ -54,7 +55,12 @@ struct TraceThread {
   uint32_t depth;
   uint32_t module;
   uint32_t phase;
+  /// The events that are counted by kernel, nullptr for none; where their counts lie, and bytes of an entry's.
+  ThreadCounters *counters;
+  char *counts;
+  uint64_t counts_stride;
   bool reads_cpu;
+  bool reads_counters;
   bool is_main;
   TraceFrame frames[max_depth];
   IndexSlot index[index_slots];
@@ -71,8 +77,8 @@ struct TraceFile {
   int descriptor = -1;
   uint64_t size = 0;
 
-  /// Throws std::runtime_error with cause and way out.
-  explicit TraceFile(const char *path);
+  /// Throws std::runtime_error with cause and way out. With room for so many events by kernel.
+  TraceFile(const char *path, uint32_t events);
   ~TraceFile();
   TraceFile(const TraceFile &) = delete;
   TraceFile &operator=(const TraceFile &) = delete;

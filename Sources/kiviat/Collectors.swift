@@ -4,6 +4,8 @@ import Profiler
 /// Makes the collectors of each repetition of one profile.
 final class Collectors {
   private let events: [PerfEventSpec]
+  /// What to count by kernel; `nil` for what this machine offers.
+  private let kernelEvents: [PerfEventSpec]?
   /// Whether the target traces its kernels and logs its progress: then there is more to collect.
   private let isTraced: Bool
   /// Shared by the repetitions: the numbers of frames and stacks are the file's.
@@ -11,8 +13,9 @@ final class Collectors {
   /// The log of the repetition that runs.
   private(set) var log: WorkloadLogCollector?
 
-  init(events: [PerfEventSpec], isTraced: Bool) {
+  init(events: [PerfEventSpec], kernelEvents: [PerfEventSpec]?, isTraced: Bool) {
     self.events = events
+    self.kernelEvents = kernelEvents
     self.isTraced = isTraced
   }
 
@@ -29,7 +32,11 @@ final class Collectors {
       let log = WorkloadLogCollector()
       sampling.attributor = trace
       self.log = log
-      collectors += [trace, log]
+      let byKernel =
+        kernelEvents ?? (try? EventParser().parse([KernelCounterCollector.defaultExpression(context.access)])) ?? []
+      let counts = KernelCounterCollector(
+        events: byKernel, options: context.options, access: context.access, trace: trace)
+      collectors += [trace, counts, log]
     }
     return collectors + [sampling] + HostCollectors.make(for: context)
   }

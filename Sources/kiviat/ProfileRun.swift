@@ -21,6 +21,33 @@ struct MeasuringOptions: ParsableArguments {
   @Option(name: .long, help: "Counters: auto, hardware (fail without them) or off.")
   var counters: ProfileOptions.Counters = .auto
 
+  @Option(
+    name: .long,
+    help: """
+      Events to count by traced kernel, as with -e; auto (hardware events where there are some, else page faults, context \
+      switches and CPU time) or none.
+      """)
+  var kernelEvents = "auto"
+
+  /// The events to count by kernel; `nil` for what the machine offers.
+  ///
+  /// - Throws: `EventError`, `ValidationError`.
+  func parsedKernelEvents() throws -> [PerfEventSpec]? {
+    if kernelEvents == "auto" { return nil }
+    if kernelEvents == "none" { return [] }
+    let events = try EventParser().parse([kernelEvents])
+    guard events.count <= KernelCounterCollector.eventLimit else {
+      throw ValidationError(
+        "--kernel-events: \(events.count) events; at most \(KernelCounterCollector.eventLimit) are counted by kernel")
+    }
+    if let clock = events.first(where: { $0.kind == .accounting }) {
+      throw ValidationError(
+        "--kernel-events \(clock.name): it is known for a whole run only; a kernel's time is measured always, and "
+          + "task-clock is its CPU time")
+    }
+    return events
+  }
+
   func validate() throws {
     guard frequency >= 0, frequency <= 100_000 else {
       throw ValidationError("-F \(frequency): a frequency is 0 (no sampling) to 100000 samples per second")
@@ -54,6 +81,7 @@ final class ProfileRunner {
 
   private let measuring: MeasuringOptions
   private let events: [PerfEventSpec]
+  private let kernelEvents: [PerfEventSpec]?
   private lazy var host = Host.read()
   /// KIVIAT_CEILINGS=kept: those of an earlier run or none, where two seconds of full load would disturb others.
   private lazy var benchmarkCeilings =
@@ -66,14 +94,18 @@ final class ProfileRunner {
   init(_ measuring: MeasuringOptions) throws {
     self.measuring = measuring
     events = try EventParser().parse(options: measuring.events)
+    kernelEvents = try measuring.parsedKernelEvents()
   }
 
   /// How it measures, for telling profiles apart that were measured otherwise.
   var identity: [String: String] {
-    [
+    var identity = [
       "events": measuring.events.joined(separator: " "), "frequency": "\(measuring.frequency)",
       "unwinding": measuring.unwind.rawValue, "counters": measuring.counters.rawValue,
     ]
+    // Left out where it is the default, so that suites begun before there was a choice can be resumed.
+    if measuring.kernelEvents != "auto" { identity["kernel-events"] = measuring.kernelEvents }
+    return identity
   }
 
   /// Measures what takes seconds once, before the first benchmark.
@@ -101,7 +133,7 @@ final class ProfileRunner {
     // which has no FLOPs to place under them, never waits for them.
     let ceilings = target.isBenchmark ? benchmarkCeilings : knownCeilings
     let host = host
-    let collectors = Collectors(events: events, isTraced: target.isBenchmark)
+    let collectors = Collectors(events: events, kernelEvents: kernelEvents, isTraced: target.isBenchmark)
     let session = ProfileSession(options: options) { collectors.make($0) + target.collectors() }
     // The session keeps it off itself; the command gets it as we got it.
     signal(SIGPIPE, Kiviat.inheritedPipeSignal)
