@@ -333,20 +333,23 @@ std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction &fn) {
   frame->inner_counter = false;
   frame->inner_any = false;
   if (depth == 0) {
-    thread->reads_cpu = wants_cpu(entry);
-    thread->reads_counters = thread->counters && wants_counters(thread, entry);
+    thread->reads = wants_cpu(entry) ? READS_CPU : 0;
+    if (__builtin_expect(thread->counters != nullptr, 0) && wants_counters(thread, entry)) {
+      thread->reads |= READS_COUNTERS;
+    }
   }
-  if (__builtin_expect(thread->reads_cpu, 0)) {
-    uint64_t before = clock_ns(CLOCK_MONOTONIC);
-    frame->cpu_start_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    frame->start_ns = clock_ns(CLOCK_MONOTONIC);
-    uint64_t cost = frame->start_ns - before;
-    if (depth > 0) thread->frames[depth - 1].inner_ns += cost;
-    file->header->overhead_ns += cost;
-  } else {
-    frame->start_ns = clock_ns(CLOCK_MONOTONIC);
+  frame->start_ns = clock_ns(CLOCK_MONOTONIC);
+  if (__builtin_expect(thread->reads, 0)) {
+    if (thread->reads & READS_CPU) {
+      uint64_t before = frame->start_ns;
+      frame->cpu_start_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+      frame->start_ns = clock_ns(CLOCK_MONOTONIC);
+      uint64_t cost = frame->start_ns - before;
+      if (depth > 0) thread->frames[depth - 1].inner_ns += cost;
+      file->header->overhead_ns += cost;
+    }
+    if (thread->reads & READS_COUNTERS) frame->start_ns = begin_counters(thread, depth);
   }
-  if (__builtin_expect(thread->reads_counters, 0)) frame->start_ns = begin_counters(thread, depth);
   record_transition(thread, frame->start_ns, uint32_t(entry - thread->entries));
   return nullptr;
 }
@@ -361,8 +364,8 @@ void end(const at::RecordFunction &, at::ObserverContext *) {
   TraceFrame *outer = depth > 0 ? frame - 1 : nullptr;
   kiviat_trace_entry *entry = frame->entry;
   uint64_t now = clock_ns(CLOCK_MONOTONIC);
-  uint64_t after = now;
-  if (__builtin_expect(thread->reads_counters, 0)) after = end_counters(thread, depth, now);
+  uint64_t cost = 0;
+  if (__builtin_expect(thread->reads & READS_COUNTERS, 0)) cost = end_counters(thread, depth, now);
   uint64_t total = now - frame->start_ns;
   uint64_t self = total - frame->inner_ns;
   bool is_counter = entry->flops_source == KIVIAT_FLOPS_COUNTER;
@@ -378,21 +381,22 @@ void end(const at::RecordFunction &, at::ObserverContext *) {
   set(entry->counted_calls, entry->counted_calls + counts);
   set(entry->total_ns, entry->total_ns + total);
   set(entry->self_ns, entry->self_ns + self);
-  uint64_t cpu_total = 0, cost = 0;
-  if (__builtin_expect(thread->reads_cpu, 0)) {
+  uint64_t cpu_total = 0;
+  if (__builtin_expect(thread->reads & READS_CPU, 0)) {
     // Between two readings lies the cost of one; a reading costs the other half outside.
     cpu_total = clock_ns(CLOCK_THREAD_CPUTIME_ID) - frame->cpu_start_ns;
     set(entry->cpu_calls, entry->cpu_calls + 1);
     set(entry->cpu_wall_ns, entry->cpu_wall_ns + self);
     set(entry->cpu_ns, entry->cpu_ns + (cpu_total - std::min(cpu_total, frame->cpu_inner_ns + cpu_reading_ns)));
     cpu_total += cpu_reading_ns;
-    cost = clock_ns(CLOCK_MONOTONIC) - after;
-    file->header->overhead_ns += cost;
+    uint64_t whole = clock_ns(CLOCK_MONOTONIC) - now;
+    file->header->overhead_ns += whole - cost;
+    cost = whole;
   }
   __atomic_store_n(&entry->sequence, sequence + 2, __ATOMIC_RELEASE);
 
   if (outer) {
-    outer->inner_ns += total + cost + (after - now);
+    outer->inner_ns += total + cost;
     outer->cpu_inner_ns += cpu_total;
     outer->inner_counter |= frame->inner_counter || (counts && is_counter);
     outer->inner_any |= frame->inner_any || (counts && (entry->flops_per_call > 0 || entry->bytes_per_call > 0));

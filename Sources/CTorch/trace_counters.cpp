@@ -1,8 +1,8 @@
 // Perf events counted by kernel, self only: which calls are read, and how a reading becomes counts.
 //
 // Reading all events is a system call of about a microsecond, so of short operations only some calls are read. Each call of
-// a root operation is drawn with a probability p of its own, and counts with the weight 1/p, as do the operations inside. The sums kept
-// are those that a ratio estimator and its variance need (Särndal, Swensson, Wretman: Model Assisted Survey Sampling, 1992,
+// a root operation is drawn with a probability p of its own, and counts with the weight 1/p, as do the operations
+// inside. The sums kept are those that a ratio estimator and its variance need (Särndal, Swensson, Wretman: Model Assisted Survey Sampling, 1992,
 // sections 5.6 and 7.7); the reader of the trace makes the estimate.
 #include "trace_counters.h"
 
@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
@@ -47,10 +48,13 @@ struct ThreadCounters {
     kiviat_counter_reading start;
     kiviat_counter_reading inner;
   } frames[max_depth];
-  /// By entry of root operations: how often they were read, and the time that it took.
-  struct {
+  /// By entry of root operations: how often they were read, the time that it took, how many calls to let pass before the
+  /// next is read, and what that one stands for (0 for the first).
+  struct Root {
     uint64_t readings;
     uint64_t cost_ns;
+    uint64_t skip;
+    double weight;
   } roots[KIVIAT_TRACE_ENTRIES];
 };
 
@@ -274,30 +278,42 @@ void make_room_for_counts(TraceThread *thread) {
   uint32_t count = std::min(chunk, KIVIAT_TRACE_ENTRIES - first);
   populate(thread->entries + first, count * sizeof(kiviat_trace_entry));
   populate(thread->counts + first * thread->counts_stride, count * thread->counts_stride);
-  populate(thread->counters->roots + first, count * sizeof thread->counters->roots[0]);
+  populate(thread->counters->roots + first, count * sizeof(ThreadCounters::Root));
 }
 
 bool wants_counters(TraceThread *thread, const kiviat_trace_entry *entry) {
   ThreadCounters *counters = thread->counters;
-  auto &root = counters->roots[entry - thread->entries];
+  ThreadCounters::Root &root = counters->roots[entry - thread->entries];
+  if (__builtin_expect(root.skip > 0, 1)) {
+    root.skip--;
+    return false;
+  }
   counters->root++;
   counters->is_damaged = false;
-  counters->weight = 1;
-  if (root.readings == 0 || entry->calls == 0) return true;
-  double time = double(entry->total_ns) / double(entry->calls);
+  counters->weight = root.weight > 0 ? root.weight : 1;
+  return true;
+}
+
+namespace {
+
+/// Draws which call of a root operation is read next: each of the coming ones with the same probability.
+void draw_next(ThreadCounters *counters, ThreadCounters::Root &root, double mean_time_ns) {
   double cost = double(root.cost_ns) / double(root.readings);
-  double chance = wanted_time_share * time / std::max(cost, 1.0);
-  if (chance >= 1) return true;
+  double chance = std::max(wanted_time_share * mean_time_ns / std::max(cost, 1.0), 1e-5);
+  root.weight = 1;
+  root.skip = 0;
+  if (chance >= 1) return;
   // xorshift64*: 53 random bits are plenty.
   counters->random ^= counters->random >> 12;
   counters->random ^= counters->random << 25;
   counters->random ^= counters->random >> 27;
-  double drawn = double(counters->random * 0x2545f4914f6cdd1du >> 11) * 0x1p-53;
-  chance = std::max(chance, 1e-5);
-  if (drawn >= chance) return false;
-  counters->weight = 1 / chance;
-  return true;
+  double drawn = (double(counters->random * 0x2545f4914f6cdd1du >> 11) + 0.5) * 0x1p-53;
+  root.weight = 1 / chance;
+  // How many times in a row a draw of that chance fails.
+  root.skip = uint64_t(std::log(drawn) / std::log1p(-chance));
 }
+
+}  // namespace
 
 uint64_t begin_counters(TraceThread *thread, uint32_t depth) {
   ThreadCounters *counters = thread->counters;
@@ -369,18 +385,20 @@ uint64_t end_counters(TraceThread *thread, uint32_t depth, uint64_t now) {
     __atomic_store_n(&counts->sequence, sequence + 2, __ATOMIC_RELEASE);
   }
 
-  uint64_t after = now_ns();
-  uint64_t cost = after - now;
+  uint64_t cost = now_ns() - now;
   counters->root_cost_ns += cost;
   frame->cpu_inner_ns += cost;
   if (depth == 0) {
-    auto &root = counters->roots[frame->entry - thread->entries];
+    const kiviat_trace_entry *entry = frame->entry;
+    ThreadCounters::Root &root = counters->roots[entry - thread->entries];
     root.readings++;
     root.cost_ns += counters->root_cost_ns;
     __atomic_fetch_add(&counters->header->counter_overhead_ns, counters->root_cost_ns, __ATOMIC_RELAXED);
     counters->root_cost_ns = 0;
+    // The entry does not have this call yet.
+    draw_next(counters, root, double(entry->total_ns + (now - frame->start_ns)) / double(entry->calls + 1));
   }
-  return after;
+  return cost;
 }
 
 }  // namespace kiviat

@@ -27,7 +27,7 @@ void make_room_for_counts(TraceThread *thread);
 bool wants_counters(TraceThread *thread, const kiviat_trace_entry *entry);
 /// The operation at `depth` begins; gives the time after reading.
 uint64_t begin_counters(TraceThread *thread, uint32_t depth);
-/// The operation at `depth` ended at a time; gives the time after reading.
+/// The operation at `depth` ended at a time; gives how long reading took.
 uint64_t end_counters(TraceThread *thread, uint32_t depth, uint64_t now);
 
 }  // namespace kiviat

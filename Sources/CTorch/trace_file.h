@@ -44,6 +44,7 @@ constexpr uint32_t index_slots = 2 * KIVIAT_TRACE_ENTRIES;
 constexpr uint32_t operation_slots = 1u << 12;
 constexpr uint32_t sequence_slots = 1u << 18;
 constexpr uint32_t max_depth = 256;
+enum { READS_CPU = 1, READS_COUNTERS = 2 };
 
 /// A thread's region of the file and what only the writer needs.
 struct TraceThread {
@@ -59,8 +60,8 @@ struct TraceThread {
   ThreadCounters *counters;
   char *counts;
   uint64_t counts_stride;
-  bool reads_cpu;
-  bool reads_counters;
+  /// What is read in this call of a root operation and all inside: READS_CPU, READS_COUNTERS.
+  uint32_t reads;
   bool is_main;
   TraceFrame frames[max_depth];
   IndexSlot index[index_slots];

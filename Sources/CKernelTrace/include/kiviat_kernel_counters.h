@@ -1,7 +1,8 @@
 // How does a program count events of its own threads, cheaply enough to do it at every operation?
 //
 // Groups of perf events opened by a thread for itself, read whole by one `read` each; or, where the events are not
-// inherited and the kernel allows it, by the processor's own instruction from user mode (rdpmc) through the page that the kernel maps.
+// inherited and the kernel allows it, by the processor's own instruction in user mode (rdpmc), with the help of a page
+// that the kernel maps.
 #pragma once
 
 #include <stdbool.h>
@@ -37,8 +38,8 @@ typedef struct {
   char name[KIVIAT_COUNTER_NAME_BYTES];
 } kiviat_counter_event;
 
-/// Reads a list of events, one a line: `type:config:config1:config2:breakpoint type:flags:precision:group:name`, numbers as C
-/// writes them. Returns how many; −(number of the line), counted from 1, for one that is malformed or too many.
+/// Reads a list of events, one a line: `type:config:config1:config2:breakpoint type:flags:precision:group:name`, numbers
+/// as C writes them. Returns how many; −(number of the line), counted from 1, for one that is malformed or too many.
 int kiviat_counters_parse(const char *text, kiviat_counter_event events[KIVIAT_COUNTERS_MAX]);
 
 /// What was counted since the events were opened. Times are in nanoseconds, as perf events have them.
@@ -68,7 +69,8 @@ typedef struct {
   } group[KIVIAT_COUNTERS_MAX];
 } kiviat_counters;
 
-/// Opens events on the calling thread, and starts them. An event that can't be opened has its reason in `failure`; the others count.
+/// Opens events on the calling thread, and starts them. An event that can't be opened has its reason in `failure`; the
+/// others count.
 ///
 /// With `inherit`, threads that this one starts from now on count too, and there is no reading in user mode: the kernel
 /// does not offer both. Returns how many were opened.

@@ -83,16 +83,17 @@ typedef struct {
   double value;
   double enabled_ns;
   double running_ns;
-  /// Of earlier draws with a weight w: the sums of w (w − 1) x² and of w (w − 1) x n, where x is what the draw's calls of this
-  /// entry counted without weight, and n how many there were.
+  /// Of earlier draws with a weight w: the sums of w (w − 1) x² and of w (w − 1) x n, where x is what the draw's calls
+  /// of this entry counted without weight, and n how many there were.
   double squared;
   double by_calls;
   /// x of the last draw.
   double in_root;
 } kiviat_trace_count;
 
-/// The counts of one entry, at the place in their array that the entry has in its own. A call of a root operation is a draw of the sample:
-/// it is read with some probability, with all operations inside, and stands for `weight` = 1 / probability such calls.
+/// The counts of one entry, at the place in their array that the entry has in its own. A call of a root operation is a
+/// draw of the sample: it is read with some probability, with all operations inside, and stands for `weight` =
+/// 1 / probability such calls.
 typedef struct {
   /// Odd while the words below change.
   uint32_t sequence;
@@ -160,7 +161,8 @@ typedef struct {
   double cost_per_op_ns;
   /// Time that went into reading CPU clocks.
   uint64_t overhead_ns;
-  /// Events that are counted by kernel; what reading them all once takes, from a calibration at start; what readings took so far.
+  /// Events that are counted by kernel; below, what reading them all once takes, from a calibration at start, and what
+  /// readings took so far.
   uint32_t event_count;
   /// Traced threads on which no event could be opened: what they did is in the main thread's counts.
   uint32_t uncounted_threads;
