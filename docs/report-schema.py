@@ -90,6 +90,8 @@ def schema(swift, scope, arguments=None):
                 {"type": "object", "required": ["unavailable"], "properties": {
                     "unavailable": reference("Unavailable", {})}},
             ]}
+    if generic and generic.group(1) == "ClosedRange":
+        return {"type": "array", "description": "lower and upper bound", "items": schema(generic.group(2), scope, arguments)}
     if generic:
         argument = arguments.get(generic.group(2), (generic.group(2), scope))
         return reference(resolve(generic.group(1), scope), {"Subject": argument})
