@@ -334,8 +334,10 @@ std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction &fn) {
   frame->inner_any = false;
   if (depth == 0) {
     thread->reads = wants_cpu(entry) ? READS_CPU : 0;
-    if (__builtin_expect(thread->counters != nullptr, 0) && wants_counters(thread, entry)) {
-      thread->reads |= READS_COUNTERS;
+    bool is_drawn = false;
+    if (__builtin_expect(thread->counters != nullptr, 0) && wants_counters(thread, entry, &is_drawn)) {
+      // Reading clocks in between would be counted; where few calls are read the two take turns.
+      thread->reads = is_drawn ? READS_COUNTERS : thread->reads | READS_COUNTERS;
     }
   }
   frame->start_ns = clock_ns(CLOCK_MONOTONIC);

@@ -1,9 +1,14 @@
 // Perf events counted by kernel, self only: which calls are read, and how a reading becomes counts.
 //
-// Reading all events is a system call of about a microsecond, so of short operations only some calls are read. Each call of
-// a root operation is drawn with a probability p of its own, and counts with the weight 1/p, as do the operations
-// inside. The sums kept are those that a ratio estimator and its variance need (Särndal, Swensson, Wretman: Model Assisted Survey Sampling, 1992,
-// sections 5.6 and 7.7); the reader of the trace makes the estimate.
+// Reading all events is a system call of about a microsecond, so of short operations only some calls are read. Each
+// call of a root operation is drawn with a probability p of its own, and counts with the weight 1/p, as do the
+// operations inside. The sums kept are those that a ratio estimator and its variance need (Särndal, Swensson, Wretman:
+// Model Assisted Survey Sampling, 1992, sections 5.6 and 7.7); the reader of the trace makes the estimate.
+//
+// A reading adds counts of its own, which are known from a calibration and subtracted. Where other threads that this one
+// started run meanwhile (OpenMP's workers spin for some time), a reading has to interrupt their processors: it takes
+// longer, tens of microseconds in a virtual machine, and what they do meanwhile is counted, too. Then a second reading
+// follows the first, and what lies between the two tells what one adds.
 #include "trace_counters.h"
 
 #include <dirent.h>
@@ -42,11 +47,17 @@ struct ThreadCounters {
   uint64_t root;
   double weight;
   uint64_t root_cost_ns;
+  /// A reading that takes longer than this had to interrupt other processors.
+  uint64_t interrupting_ns;
   bool is_damaged;
   uint64_t random;
   struct {
+    /// The reading before it began, and the one from which on it counts: often the same.
+    kiviat_counter_reading before;
     kiviat_counter_reading start;
     kiviat_counter_reading inner;
+    /// What one reading added when it began.
+    uint64_t added[KIVIAT_COUNTERS_MAX];
   } frames[max_depth];
   /// By entry of root operations: how often they were read, the time that it took, how many calls to let pass before the
   /// next is read, and what that one stands for (0 for the first).
@@ -112,6 +123,23 @@ inline bool read_counters(const ThreadCounters *counters, kiviat_counter_reading
   return is_whole;
 }
 
+/// Reads at a boundary: what came before counts up to `first`, what comes after from `second` on. `added` is what a
+/// reading adds by itself. Gives the time after it.
+inline uint64_t read_boundary(
+    ThreadCounters *counters, uint64_t now, kiviat_counter_reading *first, kiviat_counter_reading *second,
+    uint64_t *added) {
+  if (!read_counters(counters, first)) counters->is_damaged = true;
+  uint64_t after = now_ns();
+  *second = *first;
+  if (__builtin_expect(after - now <= counters->interrupting_ns, 1)) {
+    for (uint32_t i = 0; i < counters->events; i++) added[i] = counters->cost_inside[i];
+    return after;
+  }
+  if (!read_counters(counters, second)) counters->is_damaged = true;
+  for (uint32_t i = 0; i < counters->events; i++) added[i] = second->value[i] - first->value[i];
+  return now_ns();
+}
+
 /// The calling thread's events, closed by the thread itself: nobody else knows when it is not reading.
 struct Owner {
   ThreadCounters *counters = nullptr;
@@ -168,6 +196,7 @@ void calibrate(TraceThread *thread) {
   // Into entry 0, which is nobody's; put back afterwards.
   thread->frames[0].entry = thread->frames[1].entry = &thread->entries[0];
   uint64_t time = UINT64_MAX;
+  counters->interrupting_ns = UINT64_MAX;
   for (uint32_t i = 0; i < counters->events; i++) counters->cost_inside[i] = counters->cost_outside[i] = UINT64_MAX;
   for (int round = 0; round < rounds; round++) {
     kiviat_counter_reading before, after, sum = {};
@@ -195,6 +224,8 @@ void calibrate(TraceThread *thread) {
   }
   memset(counts_of(thread, &thread->entries[0]), 0, thread->counts_stride);
   counters->root_cost_ns = 0;
+  // A context switch in between looks the same, and costs a second reading.
+  counters->interrupting_ns = 3 * time;
   if (!thread->is_main) return;
   kiviat_trace_header *header = counters->header;
   header->counter_reading_ns = double(time);
@@ -281,7 +312,7 @@ void make_room_for_counts(TraceThread *thread) {
   populate(thread->counters->roots + first, count * sizeof(ThreadCounters::Root));
 }
 
-bool wants_counters(TraceThread *thread, const kiviat_trace_entry *entry) {
+bool wants_counters(TraceThread *thread, const kiviat_trace_entry *entry, bool *is_drawn) {
   ThreadCounters *counters = thread->counters;
   ThreadCounters::Root &root = counters->roots[entry - thread->entries];
   if (__builtin_expect(root.skip > 0, 1)) {
@@ -291,6 +322,7 @@ bool wants_counters(TraceThread *thread, const kiviat_trace_entry *entry) {
   counters->root++;
   counters->is_damaged = false;
   counters->weight = root.weight > 0 ? root.weight : 1;
+  *is_drawn = root.weight > 1;
   return true;
 }
 
@@ -322,8 +354,7 @@ uint64_t begin_counters(TraceThread *thread, uint32_t depth) {
   for (uint32_t i = 0; i < counters->events; i++) {
     own.inner.value[i] = own.inner.enabled[i] = own.inner.running[i] = 0;
   }
-  if (!read_counters(counters, &own.start)) counters->is_damaged = true;
-  uint64_t after = now_ns();
+  uint64_t after = read_boundary(counters, frame->start_ns, &own.before, &own.start, own.added);
   uint64_t cost = after - frame->start_ns;
   counters->root_cost_ns += cost;
   if (depth > 0) thread->frames[depth - 1].inner_ns += cost;
@@ -335,17 +366,23 @@ uint64_t end_counters(TraceThread *thread, uint32_t depth, uint64_t now) {
   ThreadCounters *counters = thread->counters;
   auto &own = counters->frames[depth];
   TraceFrame *frame = &thread->frames[depth];
-  kiviat_counter_reading total;
-  if (!read_counters(counters, &total)) counters->is_damaged = true;
+  kiviat_counter_reading total, behind;
+  uint64_t added[KIVIAT_COUNTERS_MAX];
+  read_boundary(counters, now, &total, &behind, added);
   kiviat_counter_reading inner = own.inner;
   // Calibration wants to see it.
   own.inner = total;
   subtract(total, own.start, counters->events);
+  // The mean of what the readings at both ends added.
+  for (uint32_t i = 0; i < counters->events; i++) added[i] = uint64_t(int64_t(added[i] + own.added[i]) / 2);
 
   if (depth > 0) {
     kiviat_counter_reading &outer = counters->frames[depth - 1].inner;
-    add(outer, total, counters->events);
-    for (uint32_t i = 0; i < counters->events; i++) outer.value[i] += counters->cost_outside[i];
+    subtract(behind, own.before, counters->events);
+    add(outer, behind, counters->events);
+    for (uint32_t i = 0; i < counters->events; i++) {
+      outer.value[i] += added[i] + counters->cost_outside[i] - counters->cost_inside[i];
+    }
   }
   if (!counters->is_damaged) {
     subtract(total, inner, counters->events);
@@ -376,7 +413,7 @@ uint64_t end_counters(TraceThread *thread, uint32_t depth, uint64_t now) {
     for (uint32_t i = 0; i < counters->events; i++) {
       kiviat_trace_count &count = counts->count[i];
       // Signed: readings of several threads are not of one moment.
-      double value = double(int64_t(total.value[i] - counters->cost_inside[i]));
+      double value = double(int64_t(total.value[i] - added[i]));
       set(count.value, count.value + weight * value);
       set(count.enabled_ns, count.enabled_ns + weight * double(int64_t(total.enabled[i])));
       set(count.running_ns, count.running_ns + weight * double(int64_t(total.running[i])));

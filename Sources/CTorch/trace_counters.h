@@ -24,7 +24,8 @@ void close_counters();
 void make_room_for_counts(TraceThread *thread);
 
 /// Whether to read counters in this call of a root operation and all inside.
-bool wants_counters(TraceThread *thread, const kiviat_trace_entry *entry);
+/// `is_drawn` is set when the call stands for others, too.
+bool wants_counters(TraceThread *thread, const kiviat_trace_entry *entry, bool *is_drawn);
 /// The operation at `depth` begins; gives the time after reading.
 uint64_t begin_counters(TraceThread *thread, uint32_t depth);
 /// The operation at `depth` ended at a time; gives how long reading took.

@@ -31,10 +31,14 @@ struct KernelCounts: Equatable {
     var isSampled: Bool
   }
 
+  /// Whether any call was read that stands for others.
+  private var hasDraws: Bool { sums.draws > 0 || sums.root_weight > 1 }
+
   /// Fewer draws than this tell nothing of their own scatter.
   static let leastDraws = 5.0
 
-  /// The estimate of an event by its position; `nil` when its counter never ran while the kernel did.
+  /// The estimate of an event by its position; `nil` when its counter never ran while the kernel did, or when nothing was read
+  /// but first calls.
   func estimate(_ position: Int) -> Estimate? {
     let event = events[position]
     guard sums.weighted_calls > 0, event.value.isFinite else { return nil }
@@ -44,6 +48,8 @@ struct KernelCounts: Equatable {
       fraction = min(1, event.running_ns / event.enabled_ns)
     }
     let isSampled = sums.calls < calls
+    // The first call of an operation is another than the rest: it finds nothing made. It stands for itself alone.
+    guard !isSampled || hasDraws else { return nil }
     // The writer may have added a call between the two numbers.
     let whole = isSampled ? Double(calls) : sums.weighted_calls
     let scale = whole / sums.weighted_calls / fraction
@@ -92,6 +98,13 @@ struct KernelCounts: Equatable {
       KernelCounter(kernel: kernel, event: spec.name, unit: spec.unit, value: value, interval: interval)
     }
     guard let estimate = estimate(position) else {
+      if sums.calls < calls, !hasDraws {
+        return record(
+          .unavailable(
+            Unavailable(
+              "only the first of its calls was read: reading takes long beside its operations",
+              remedy: "a longer run")))
+      }
       return record(
         .unavailable(
           Unavailable("its counter never ran while this kernel did", remedy: "count fewer events: --kernel-events")))
