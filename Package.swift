@@ -175,8 +175,11 @@ if let torch = LibTorch.find() {
       name: "kiviat-workload",
       dependencies: ["Workloads", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: swift),
+    // Operations with known counts, for the tests of the tracer.
+    .target(name: "TracedCalls", path: "Tests/TracedCalls", cxxSettings: cxx),
     .testTarget(
-      name: "WorkloadsTests", dependencies: ["Workloads", "CKernelTrace", "Profiler", "ProfileModel", "WorkloadLog"],
+      name: "WorkloadsTests",
+      dependencies: ["Workloads", "CKernelTrace", "Profiler", "ProfileModel", "WorkloadLog", "TracedCalls"],
       exclude: ["Reference"],
       swiftSettings: swift),
   ]

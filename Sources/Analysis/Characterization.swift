@@ -18,6 +18,8 @@ public struct Characterization: Codable, Sendable, Equatable {
   public var cpuBreakdown: Measured<SampleBreakdown>
   /// The kernels that take most of the kernel time.
   public var kernelHotspots: Measured<KernelHotspots>
+  /// Events counted in the kernels.
+  public var kernelEvents: Measured<KernelEvents>
   /// The native functions that take most of the CPU time.
   public var functionHotspots: Measured<FunctionHotspots>
   /// The functions and kernels that make up each category (the technical report's Table 7).
@@ -100,6 +102,7 @@ extension Characterization {
     breakdown = RuntimeBreakdown.of(run)
     cpuBreakdown = SampleBreakdown.of(tree, run)
     kernelHotspots = KernelHotspots.of(run)
+    kernelEvents = KernelEvents.of(run)
     functionHotspots = FunctionHotspots.of(tree, run)
     categoryFunctions = CategoryFunctions.of(tree, run)
     roofline = Roofline.of(run)

@@ -3,6 +3,7 @@
 // The hot path (begin, end) neither allocates nor locks nor calls the kernel once an operation is known. On a 2.x GHz
 // virtual machine an operation costs about 100 ns here, of which two clocks are 60, on top of what libtorch needs to
 // run any callback with inputs (150 to 250 ns); Benchmarks/tracer-cost measures it.
+#include "trace_counters.h"
 #include "trace_file.h"
 #include "trace_rules.h"
 
@@ -220,6 +221,7 @@ kiviat_trace_entry *learn_entry(
   }
   *slot = {key, entry};
   thread->entry_count++;
+  make_room_for_counts(thread);
   __atomic_store_n(&thread->region->entry_count, thread->entry_count, __ATOMIC_RELEASE);
   return entry;
 }
@@ -236,6 +238,7 @@ TraceThread *join() {
     // No room for one more thread: it is not traced, and its operations are counted below.
   }
   if (!current) return nullptr;
+  open_counters(*file, current);
   threads.push_back(current);
   current->module = current_module;
   current->phase = uint32_t(current_phase);
@@ -332,16 +335,25 @@ std::unique_ptr<at::ObserverContext> trace_begin(const at::RecordFunction &fn) {
   frame->cpu_inner_ns = 0;
   frame->inner_counter = false;
   frame->inner_any = false;
-  if (depth == 0) thread->reads_cpu = wants_cpu(entry);
-  if (__builtin_expect(thread->reads_cpu, 0)) {
-    uint64_t before = clock_ns(CLOCK_MONOTONIC);
-    frame->cpu_start_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    frame->start_ns = clock_ns(CLOCK_MONOTONIC);
-    uint64_t cost = frame->start_ns - before;
-    if (depth > 0) thread->frames[depth - 1].inner_ns += cost;
-    file->header->overhead_ns += cost;
-  } else {
-    frame->start_ns = clock_ns(CLOCK_MONOTONIC);
+  if (depth == 0) {
+    thread->reads = wants_cpu(entry) ? READS_CPU : 0;
+    bool is_drawn = false;
+    if (__builtin_expect(thread->counters != nullptr, 0) && wants_counters(thread, entry, &is_drawn)) {
+      // Reading clocks in between would be counted; where few calls are read the two take turns.
+      thread->reads = is_drawn ? READS_COUNTERS : thread->reads | READS_COUNTERS;
+    }
+  }
+  frame->start_ns = clock_ns(CLOCK_MONOTONIC);
+  if (__builtin_expect(thread->reads, 0)) {
+    if (thread->reads & READS_CPU) {
+      uint64_t before = frame->start_ns;
+      frame->cpu_start_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+      frame->start_ns = clock_ns(CLOCK_MONOTONIC);
+      uint64_t cost = frame->start_ns - before;
+      if (depth > 0) thread->frames[depth - 1].inner_ns += cost;
+      file->header->overhead_ns += cost;
+    }
+    if (thread->reads & READS_COUNTERS) frame->start_ns = begin_counters(thread, depth);
   }
   record_transition(thread, frame->start_ns, uint32_t(entry - thread->entries));
   return nullptr;
@@ -357,6 +369,8 @@ void trace_end() {
   TraceFrame *outer = depth > 0 ? frame - 1 : nullptr;
   kiviat_trace_entry *entry = frame->entry;
   uint64_t now = clock_ns(CLOCK_MONOTONIC);
+  uint64_t cost = 0;
+  if (__builtin_expect(thread->reads & READS_COUNTERS, 0)) cost = end_counters(thread, depth, now);
   uint64_t total = now - frame->start_ns;
   uint64_t self = total - frame->inner_ns;
   bool is_counter = entry->flops_source == KIVIAT_FLOPS_COUNTER;
@@ -373,16 +387,17 @@ void trace_end() {
   set(entry->counted_calls, entry->counted_calls + counts);
   set(entry->total_ns, entry->total_ns + total);
   set(entry->self_ns, entry->self_ns + self);
-  uint64_t cpu_total = 0, cost = 0;
-  if (__builtin_expect(thread->reads_cpu, 0)) {
+  uint64_t cpu_total = 0;
+  if (__builtin_expect(thread->reads & READS_CPU, 0)) {
     // Between two readings lies the cost of one; a reading costs the other half outside.
     cpu_total = clock_ns(CLOCK_THREAD_CPUTIME_ID) - frame->cpu_start_ns;
     set(entry->cpu_calls, entry->cpu_calls + 1);
     set(entry->cpu_wall_ns, entry->cpu_wall_ns + self);
     set(entry->cpu_ns, entry->cpu_ns + (cpu_total - std::min(cpu_total, frame->cpu_inner_ns + cpu_reading_ns)));
     cpu_total += cpu_reading_ns;
-    cost = clock_ns(CLOCK_MONOTONIC) - now;
-    file->header->overhead_ns += cost;
+    uint64_t whole = clock_ns(CLOCK_MONOTONIC) - now;
+    file->header->overhead_ns += whole - cost;
+    cost = whole;
   }
   __atomic_store_n(&entry->sequence, sequence + 2, __ATOMIC_RELEASE);
 
@@ -435,7 +450,8 @@ void open(const char *path) {
   {
     std::lock_guard<std::mutex> lock(mutex);
     TORCH_CHECK(!file, "a kernel trace is open already");
-    file = std::make_unique<TraceFile>(path);
+    // A private trace is there to count FLOPs, beside whatever else is measured.
+    file = std::make_unique<TraceFile>(path, path ? counter_event_count() : 0);
     generation++;
     threads.clear();
     module_strings.clear();
@@ -493,6 +509,14 @@ void ct_trace_close(void) {
   former_files.push_back(std::move(file));
   generation++;
   threads.clear();
+  close_counters();
+}
+
+bool ct_trace_count(const char *events, double time_share) {
+  return done([&] {
+    TORCH_CHECK(!file, "a kernel trace is open already: say what to count before");
+    set_counter_events(events, time_share);
+  });
 }
 
 uint32_t ct_trace_module(const char *path) {

@@ -54,7 +54,7 @@ TraceThread *lay_out(void *region) {
 
 }  // namespace
 
-TraceFile::TraceFile(const char *path) {
+TraceFile::TraceFile(const char *path, uint32_t events) {
   if (path) {
     descriptor = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (descriptor < 0) throw std::runtime_error(std::string("can't create ") + path + ": " + strerror(errno));
@@ -66,6 +66,7 @@ TraceFile::TraceFile(const char *path) {
   strings = bytes + KIVIAT_TRACE_HEADER_BYTES;
   header->version = KIVIAT_TRACE_VERSION;
   header->pid = getpid();
+  header->event_count = events;
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   header->opened_ns = uint64_t(now.tv_sec) * 1000000000u + uint64_t(now.tv_nsec);
@@ -84,9 +85,12 @@ TraceFile::~TraceFile() {
 TraceThread *TraceFile::add_thread(const std::string &name) {
   if (header->thread_count >= KIVIAT_TRACE_MAX_THREADS) return nullptr;
   uint64_t offset = size;
-  reserve(descriptor, offset, KIVIAT_TRACE_REGION_BYTES);
-  size += KIVIAT_TRACE_REGION_BYTES;
-  TraceThread *thread = lay_out(map(descriptor, offset, KIVIAT_TRACE_REGION_BYTES));
+  const uint64_t bytes = kiviat_trace_region_bytes(header->event_count);
+  reserve(descriptor, offset, bytes);
+  size += bytes;
+  TraceThread *thread = lay_out(map(descriptor, offset, bytes));
+  thread->counts = reinterpret_cast<char *>(thread->region) + KIVIAT_TRACE_REGION_BYTES;
+  thread->counts_stride = kiviat_trace_counts_bytes(header->event_count);
   thread->is_main = header->thread_count == 0;
   thread->region->name = add_string(name);
   // Entry 0 takes what finds no room.

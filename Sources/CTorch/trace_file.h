@@ -15,6 +15,7 @@ struct IndexSlot {
 };
 
 struct Rule;
+struct ThreadCounters;
 
 /// What is known of an operation's name.
 struct Operation {
@@ -46,6 +47,7 @@ constexpr uint32_t index_slots = 2 * KIVIAT_TRACE_ENTRIES;
 constexpr uint32_t operation_slots = 1u << 12;
 constexpr uint32_t sequence_slots = 1u << 18;
 constexpr uint32_t max_depth = 256;
+enum { READS_CPU = 1, READS_COUNTERS = 2 };
 
 /// A thread's region of the file and what only the writer needs.
 struct TraceThread {
@@ -57,7 +59,12 @@ struct TraceThread {
   uint32_t depth;
   uint32_t module;
   uint32_t phase;
-  bool reads_cpu;
+  /// The events that are counted by kernel, nullptr for none; where their counts lie, and bytes of an entry's.
+  ThreadCounters *counters;
+  char *counts;
+  uint64_t counts_stride;
+  /// What is read in this call of a root operation and all inside: READS_CPU, READS_COUNTERS.
+  uint32_t reads;
   bool is_main;
   TraceFrame frames[max_depth];
   IndexSlot index[index_slots];
@@ -74,8 +81,8 @@ struct TraceFile {
   int descriptor = -1;
   uint64_t size = 0;
 
-  /// Throws std::runtime_error with cause and way out.
-  explicit TraceFile(const char *path);
+  /// Throws std::runtime_error with cause and way out. With room for so many events by kernel.
+  TraceFile(const char *path, uint32_t events);
   ~TraceFile();
   TraceFile(const TraceFile &) = delete;
   TraceFile &operator=(const TraceFile &) = delete;

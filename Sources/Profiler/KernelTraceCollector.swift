@@ -8,7 +8,8 @@ public final class KernelTraceCollector: Collector, KernelAttributor {
   /// `kernel-trace`.
   public let name = "kernel-trace"
   private var path = ""
-  private var reader: KernelTraceReader?
+  /// The trace, once it is there.
+  private(set) var reader: KernelTraceReader?
   private var failure: KernelTraceReader.Failure?
   private var start: UInt64 = 0
   private var end: UInt64?
@@ -93,7 +94,8 @@ public final class KernelTraceCollector: Collector, KernelAttributor {
     return reader.runningEntry(thread, at: monotonicNanoseconds).map { Self.id(thread, $0) }
   }
 
-  private static func id(_ thread: Int, _ entry: Int) -> Int64 { Int64(thread) << 20 | Int64(entry) }
+  /// The key of a thread's entry in the profile.
+  static func id(_ thread: Int, _ entry: Int) -> Int64 { Int64(thread) << 20 | Int64(entry) }
 
   // MARK: - Writing
 

@@ -36,6 +36,7 @@ final class KernelTraceReader {
       let offset = Int(KIVIAT_TRACE_THREAD_BYTES) + KernelTraceReader.ringSize * 8
       return UnsafePointer((memory + offset).assumingMemoryBound(to: kiviat_trace_entry.self))
     }
+    var counts: UnsafeRawPointer { UnsafeRawPointer(entries + KernelTraceReader.entryLimit) }
   }
 
   // The macros with casts in them are invisible to Swift.
@@ -43,12 +44,15 @@ final class KernelTraceReader {
   static let entryLimit = Int(KIVIAT_TRACE_ENTRIES)
   static let idle = UInt32(KIVIAT_TRACE_IDLE)
   static let firstRegion = Int(KIVIAT_TRACE_HEADER_BYTES) + Int(KIVIAT_TRACE_STRING_BYTES)
-  static let regionSize =
-    Int(KIVIAT_TRACE_THREAD_BYTES) + ringSize * 8 + entryLimit * MemoryLayout<kiviat_trace_entry>.size
+  /// Bytes of a thread's region where so many events are counted by kernel.
+  static func regionSize(events: Int) -> Int { Int(kiviat_trace_region_bytes(UInt32(events))) }
 
   private let path: String
   private let descriptor: Int32
   private let memory: UnsafeMutableRawPointer
+  /// How many events are counted by kernel.
+  let eventCount: Int
+  private let regionSize: Int
   private var regions: [Region] = []
 
   /// Opens a trace. `nil` while its writer has not made it yet.
@@ -96,12 +100,15 @@ final class KernelTraceReader {
     guard header.pointee.version == KIVIAT_TRACE_VERSION else {
       throw fail(.otherVersion(path: path, version: header.pointee.version))
     }
+    guard header.pointee.event_count <= KIVIAT_TRACE_EVENTS else { throw fail(.notATrace(path: path)) }
+    eventCount = Int(header.pointee.event_count)
+    regionSize = Self.regionSize(events: eventCount)
     self.descriptor = descriptor
     self.memory = memory
   }
 
   deinit {
-    for region in regions { munmap(region.memory, Self.regionSize) }
+    for region in regions { munmap(region.memory, regionSize) }
     munmap(memory, Self.firstRegion)
     close(descriptor)
   }
@@ -126,8 +133,8 @@ final class KernelTraceReader {
       var status = stat()
       // A region that does not lie in the file would be a bus error to look at.
       guard fstat(descriptor, &status) == 0, offset >= Self.firstRegion, offset % 4096 == 0,
-        offset <= UInt64(Int64.max) - UInt64(Self.regionSize), Int(offset) + Self.regionSize <= status.st_size,
-        let memory = mmap(nil, Self.regionSize, PROT_READ, MAP_SHARED, descriptor, Int(offset)), memory != MAP_FAILED
+        offset <= UInt64(Int64.max) - UInt64(regionSize), Int(offset) + regionSize <= status.st_size,
+        let memory = mmap(nil, regionSize, PROT_READ, MAP_SHARED, descriptor, Int(offset)), memory != MAP_FAILED
       else { break }
       regions.append(Region(memory: memory))
     }
@@ -160,6 +167,30 @@ final class KernelTraceReader {
     var copy = kiviat_trace_entry()
     _ = kiviat_trace_copy_entry(regions[number].entries + entry, &copy)
     return copy
+  }
+
+  /// What was counted in the calls of an entry, as it is now; `nil` when none of them was read.
+  func counts(_ number: Int, _ entry: Int) -> KernelCounts? {
+    guard eventCount > 0 else { return nil }
+    let size = Int(kiviat_trace_counts_bytes(UInt32(eventCount)))
+    let place = (regions[number].counts + entry * size).assumingMemoryBound(to: kiviat_trace_counts.self)
+    guard kiviat_trace_load64(place.address(of: \.calls)) > 0 else { return nil }
+    let copy = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 8)
+    defer { copy.deallocate() }
+    let counts = copy.bindMemory(to: kiviat_trace_counts.self, capacity: 1)
+    _ = kiviat_trace_copy_counts(place, counts, UInt32(eventCount))
+    // Swift does not see an array without a length.
+    let events = copy + MemoryLayout<kiviat_trace_counts>.size
+    return KernelCounts(
+      calls: calls(number, entry), sums: counts.pointee,
+      events: (0..<eventCount).map {
+        events.load(fromByteOffset: $0 * MemoryLayout<kiviat_trace_count>.stride, as: kiviat_trace_count.self)
+      })
+  }
+
+  /// An event that is counted by kernel.
+  func event(_ position: Int) -> kiviat_trace_event {
+    withUnsafeBytes(of: header.event) { $0.bindMemory(to: kiviat_trace_event.self)[position] }
   }
 
   /// The text at an offset; empty when there is none.

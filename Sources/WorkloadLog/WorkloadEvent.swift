@@ -37,6 +37,9 @@ public enum WorkloadContract {
   public static let logFileName = "workload.jsonl"
   /// The kernel trace's name in that folder (`CKernelTrace` is its layout).
   public static let traceFileName = "kernels.trace"
+  /// The name in that folder of the list of perf events to count by kernel, which the profiler puts there before the
+  /// workload starts (`CKernelTrace` reads it). Not there when none is to be counted.
+  public static let eventsFileName = "kernel.events"
 }
 
 extension WorkloadContract {

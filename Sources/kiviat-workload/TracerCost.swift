@@ -10,6 +10,8 @@ struct TracerCost: ParsableCommand {
 
   @Option(help: "Operations of the memory run.")
   var operations = 10_000_000
+  @Option(help: "A file with the events to count by kernel, as kiviat profile leaves it for a benchmark.")
+  var events: String?
   @Option(help: "Calibrations, of which the median is told.")
   var rounds = 15
 
@@ -17,6 +19,7 @@ struct TracerCost: ParsableCommand {
     let path = NSTemporaryDirectory() + "kiviat-tracer-cost-\(getpid()).trace"
     defer { unlink(path) }
     Torch.threads = 1
+    if let events { try Trace.count(events: String(contentsOfFile: events, encoding: .utf8)) }
     try Trace.open(path: path)
     defer { Trace.close() }
     var costs = (0..<rounds).map { _ in Trace.measureCost() }

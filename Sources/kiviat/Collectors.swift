@@ -4,6 +4,8 @@ import Profiler
 /// Makes the collectors of each repetition of one profile.
 final class Collectors {
   private let events: [PerfEventSpec]
+  /// What to count by kernel; `nil` for what this machine offers.
+  private let kernelEvents: [PerfEventSpec]?
   /// Whether the target traces its kernels and logs its progress: then there is more to collect.
   private let isTraced: Bool
   /// Which events are counted in which run; `nil` for all in each.
@@ -13,8 +15,9 @@ final class Collectors {
   /// The log of the repetition that runs.
   private(set) var log: WorkloadLogCollector?
 
-  init(events: [PerfEventSpec], plan: CountingPlan?, isTraced: Bool) {
+  init(events: [PerfEventSpec], kernelEvents: [PerfEventSpec]?, plan: CountingPlan?, isTraced: Bool) {
     self.events = events
+    self.kernelEvents = kernelEvents
     self.plan = plan
     self.isTraced = isTraced
   }
@@ -33,7 +36,11 @@ final class Collectors {
       let log = WorkloadLogCollector()
       sampling.attributor = trace
       self.log = log
-      collectors += [trace, log]
+      let byKernel =
+        kernelEvents ?? (try? EventParser().parse([KernelCounterCollector.defaultExpression(context.access)])) ?? []
+      let counts = KernelCounterCollector(
+        events: byKernel, options: context.options, access: context.access, trace: trace)
+      collectors += [trace, counts, log]
     }
     return collectors + [sampling] + HostCollectors.make(for: context, isTraced: isTraced)
   }

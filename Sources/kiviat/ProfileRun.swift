@@ -34,6 +34,33 @@ struct MeasuringOptions: ParsableArguments {
 
   @OptionGroup var simulation: SimulatingOptions
 
+  @Option(
+    name: .long,
+    help: """
+      Events to count by traced kernel, as with -e; auto (hardware events where there are some, else page faults, context \
+      switches and CPU time) or none.
+      """)
+  var kernelEvents = "auto"
+
+  /// The events to count by kernel; `nil` for what the machine offers.
+  ///
+  /// - Throws: `EventError`, `ValidationError`.
+  func parsedKernelEvents() throws -> [PerfEventSpec]? {
+    if kernelEvents == "auto" { return nil }
+    if kernelEvents == "none" { return [] }
+    let events = try EventParser().parse([kernelEvents])
+    guard events.count <= KernelCounterCollector.eventLimit else {
+      throw ValidationError(
+        "--kernel-events: \(events.count) events; at most \(KernelCounterCollector.eventLimit) are counted by kernel")
+    }
+    if let clock = events.first(where: { $0.kind == .accounting }) {
+      throw ValidationError(
+        "--kernel-events \(clock.name): it is known for a whole run only; a kernel's time is measured always, and "
+          + "task-clock is its CPU time")
+    }
+    return events
+  }
+
   func validate() throws {
     guard frequency >= 0, frequency <= 100_000 else {
       throw ValidationError("-F \(frequency): a frequency is 0 (no sampling) to 100000 samples per second")
@@ -74,6 +101,7 @@ final class ProfileRunner {
   /// Which events are counted in which run, for `--no-multiplex`.
   private lazy var plan: CountingPlan? =
     measuring.noMultiplex && measuring.counters != .off ? CountingPlan.withoutTurns(events) : nil
+  private let kernelEvents: [PerfEventSpec]?
   /// KIVIAT_CEILINGS=kept: those of an earlier run or none, where two seconds of full load would disturb others.
   private lazy var benchmarkCeilings =
     ProcessInfo.processInfo.environment["KIVIAT_CEILINGS"] == "kept"
@@ -89,6 +117,7 @@ final class ProfileRunner {
     let family = measuring.metrics != nil || !host.perf.hardwarePMUs.isEmpty ? MetricFamily.ofThisMachine(host) : nil
     metrics = try measuring.metrics.flatMap { path in try family.map { try MetricsFile(path, family: $0) } }
     events = usual + (try Self.catalogueEvents(usual, family, metrics, measuring, host))
+    kernelEvents = try measuring.parsedKernelEvents()
   }
 
   /// What the metrics of this machine's processor are made of, where it can be counted and nobody chose other events;
@@ -108,11 +137,15 @@ final class ProfileRunner {
 
   /// How it measures, for telling profiles apart that were measured otherwise.
   var identity: [String: String] {
-    [
+    var identity = [
       "events": measuring.events.joined(separator: " "), "frequency": "\(measuring.frequency)",
       "unwinding": measuring.unwind.rawValue, "counters": measuring.counters.rawValue,
-    ].merging(metrics.map { ["metrics": $0.text] } ?? [:]) { $1 }
-      .merging(measuring.noMultiplex ? ["multiplex": "no"] : [:]) { $1 }
+    ]
+    // Left out where it is the default, so that suites begun before there was a choice can be resumed.
+    if measuring.kernelEvents != "auto" { identity["kernel-events"] = measuring.kernelEvents }
+    if measuring.noMultiplex { identity["multiplex"] = "no" }
+    if let metrics { identity["metrics"] = metrics.text }
+    return identity
   }
 
   /// Measures what takes seconds once, before the first benchmark.
@@ -158,7 +191,8 @@ final class ProfileRunner {
     // which has no FLOPs to place under them, never waits for them.
     let ceilings = target.isBenchmark ? benchmarkCeilings : knownCeilings
     let host = host
-    let collectors = Collectors(events: events, plan: plan, isTraced: target.isBenchmark)
+    let collectors = Collectors(
+      events: events, kernelEvents: kernelEvents, plan: plan, isTraced: target.isBenchmark)
     let session = ProfileSession(options: options) { collectors.make($0) + target.collectors() }
     // The session keeps it off itself; the command gets it as we got it.
     signal(SIGPIPE, Kiviat.inheritedPipeSignal)

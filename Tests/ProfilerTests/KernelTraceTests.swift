@@ -12,7 +12,7 @@ final class HandMadeTrace {
   let directory: String
   var path: String { directory + "/" + WorkloadContract.traceFileName }
   let memory: UnsafeMutableRawPointer
-  let size = KernelTraceReader.firstRegion + KernelTraceReader.regionSize
+  let size: Int
   var header: UnsafeMutablePointer<kiviat_trace_header> { memory.assumingMemoryBound(to: kiviat_trace_header.self) }
   var region: UnsafeMutableRawPointer { memory + KernelTraceReader.firstRegion }
   var thread: UnsafeMutablePointer<kiviat_trace_thread> { region.assumingMemoryBound(to: kiviat_trace_thread.self) }
@@ -24,7 +24,20 @@ final class HandMadeTrace {
       .assumingMemoryBound(to: kiviat_trace_entry.self)
   }
 
-  init() throws {
+  /// The counts of an entry.
+  func counts(_ entry: Int) -> UnsafeMutablePointer<kiviat_trace_counts> {
+    let size = Int(kiviat_trace_counts_bytes(header.pointee.event_count))
+    return (UnsafeMutableRawPointer(entries + KernelTraceReader.entryLimit) + entry * size)
+      .assumingMemoryBound(to: kiviat_trace_counts.self)
+  }
+
+  /// The sums of an event in an entry.
+  func count(_ entry: Int, _ event: Int) -> UnsafeMutablePointer<kiviat_trace_count> {
+    UnsafeMutableRawPointer(counts(entry) + 1).assumingMemoryBound(to: kiviat_trace_count.self) + event
+  }
+
+  init(events: Int = 0) throws {
+    size = KernelTraceReader.firstRegion + KernelTraceReader.regionSize(events: events)
     directory = NSTemporaryDirectory() + "kiviat-trace-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     let path = directory + "/" + WorkloadContract.traceFileName
@@ -34,6 +47,7 @@ final class HandMadeTrace {
     memory = try #require(mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0))
     header.pointee.version = KIVIAT_TRACE_VERSION
     header.pointee.pid = 4321
+    header.pointee.event_count = UInt32(events)
     header.pointee.opened_ns = 1_000_000
     header.pointee.phase = KIVIAT_PHASE_FORWARD.rawValue
     header.pointee.phase_since_ns = 2_000_000

@@ -101,6 +101,7 @@ enum Fixtures {
           wallNanoseconds: length, state: .finished, exitStatus: 0))
       data.collectors = collectors(kernelTrace: true)
       data.kernels = kernels
+      data.kernelCounters = kernelCounters(kernels)
       data.quantities = trainingQuantities(wall: length, kernels: kernels)
       data.counters = softwareCounters(scale: 1 + random.unit() * 0.02)
       data.points = points(wall: length, busy: 1.86, memory: 1.1e9, random: &random)
@@ -221,6 +222,23 @@ enum Fixtures {
         totalNanoseconds: 3 * second, selfNanoseconds: 3 * second, threadCPUNanoseconds: .init(3 * second, .clock),
         flops: .unavailable(Unavailable("no formula")), bytes: .init(4e9, .declared))
     ]
+  }
+
+  /// Fresh memory for each call's result, read in each call of long kernels and in some of short ones.
+  static func kernelCounters(_ kernels: [KernelRecord]) -> [KernelCounter] {
+    kernels.flatMap { kernel -> [KernelCounter] in
+      let isShort = kernel.totalNanoseconds / max(1, kernel.calls) < 100_000
+      let source: Provenance.Source = isShort ? .sampled : .softwareCounter
+      let faults = (kernel.bytes.value ?? 0) / 4096 / 8
+      return [
+        KernelCounter(
+          kernel: kernel.id, event: "page-faults", value: Measured(faults, source),
+          interval: isShort ? faults * 0.96...faults * 1.04 : nil),
+        KernelCounter(
+          kernel: kernel.id, event: "task-clock", unit: "ns",
+          value: Measured(Double(kernel.selfNanoseconds) * 1.9, source)),
+      ]
+    }
   }
 
   static func trainingQuantities(wall: Int64, kernels: [KernelRecord]) -> [Quantity] {

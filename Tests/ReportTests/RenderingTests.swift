@@ -54,9 +54,10 @@ struct RenderingTests {
     let document = ReportBuilder(characterization: characterization).document()
     #expect(
       document.sections.map(\.id) == [
-        "limits", "key-figures", "breakdown", "waiting", "cpu-time", "kernels", "functions", "categories", "metrics",
-        "roofline", "efficiency", "model", "training", "threads", "series", "counters", "variation", "flame", "host",
-        "not-measured", "cost",
+        "limits", "key-figures", "breakdown", "waiting", "cpu-time", "kernels", "kernel-events", "functions",
+        "categories",
+        "metrics", "roofline", "efficiency", "model", "training", "threads", "series", "counters", "variation", "flame",
+        "host", "not-measured", "cost",
       ])
   }
 

@@ -1,7 +1,7 @@
 // The layout of a kernel trace file, which a traced workload writes through a shared mapping while kiviat reads it.
 //
 //   header | strings | region of thread 0 | region of thread 1 | …
-//   region: kiviat_trace_thread | ring of transitions | entries
+//   region: kiviat_trace_thread | ring of transitions | entries | counts of the entries, where events are counted
 //
 // The reader may look at any time, also after the writer was killed: numbers are whole 64-bit words, entries become
 // visible only when complete (`entry_count` is stored last), and an entry's totals are guarded by a sequence number
@@ -18,11 +18,13 @@ extern "C" {
 
 /// "KIVIATKT" read as a little-endian number.
 #define KIVIAT_TRACE_MAGIC 0x544b54414956494bULL
-#define KIVIAT_TRACE_VERSION 1u
+#define KIVIAT_TRACE_VERSION 2u
 #define KIVIAT_TRACE_MAX_THREADS 64u
 #define KIVIAT_TRACE_STRING_BYTES (8u << 20)
 /// Entries of one thread; what does not fit is added up in entry 0.
 #define KIVIAT_TRACE_ENTRIES (1u << 15)
+/// Perf events that can be counted by kernel.
+#define KIVIAT_TRACE_EVENTS 8
 /// Transitions kept of one thread: some 260 000 operations, a quarter of a second in the worst case.
 #define KIVIAT_TRACE_RING (1u << 19)
 
@@ -75,6 +77,54 @@ typedef struct {
   uint64_t cpu_ns;
 } kiviat_trace_entry;
 
+/// What was counted of one event in an entry's calls, self only, the cost of reading it subtracted.
+typedef struct {
+  /// Sums over the calls that were read, each with its weight.
+  double value;
+  double enabled_ns;
+  double running_ns;
+  /// Of earlier draws with a weight w: the sums of w (w − 1) x² and of w (w − 1) x n, where x is what the draw's calls
+  /// of this entry counted without weight, and n how many there were.
+  double squared;
+  double by_calls;
+  /// x of the last draw.
+  double in_root;
+} kiviat_trace_count;
+
+/// The counts of one entry, at the place in their array that the entry has in its own. A call of a root operation is a
+/// draw of the sample: it is read with some probability, with all operations inside, and stands for `weight` =
+/// 1 / probability such calls.
+typedef struct {
+  /// Odd while the words below change.
+  uint32_t sequence;
+  uint32_t reserved;
+  /// Calls that were read; with their weights; earlier draws that stand for more than themselves.
+  uint64_t calls;
+  double weighted_calls;
+  uint64_t draws;
+  /// Of earlier draws: the sum of w (w − 1) n².
+  double calls_squared;
+  /// The last draw: its number, its weight, n.
+  uint64_t root;
+  double root_weight;
+  uint64_t root_calls;
+  /// As many as the header has events.
+  kiviat_trace_count count[];
+} kiviat_trace_counts;
+
+/// An event that is counted by kernel.
+typedef struct {
+  /// Offset of its name.
+  uint32_t name;
+  /// The errno of opening it on the main thread; 0 when it counts.
+  int32_t failure;
+  /// Whether it leaves out the kernel, which this user may not look into.
+  uint32_t is_reduced;
+  uint32_t reserved;
+  /// What reading all events at an operation's two boundaries adds to it; subtracted already.
+  double reading;
+} kiviat_trace_event;
+
 /// One thread. `position` is the number of transitions ever written; the newest is ring[(position − 1) % size].
 typedef struct {
   /// The kernel's thread id.
@@ -111,6 +161,17 @@ typedef struct {
   double cost_per_op_ns;
   /// Time that went into reading CPU clocks.
   uint64_t overhead_ns;
+  /// Events that are counted by kernel; below, what reading them all once takes, from a calibration at start, and what
+  /// readings took so far.
+  uint32_t event_count;
+  /// Traced threads on which no event could be opened: what they did is in the main thread's counts.
+  uint32_t uncounted_threads;
+  /// Threads that were there before counting began: what they did for a kernel is not in its counts.
+  uint32_t earlier_threads;
+  uint32_t reserved;
+  double counter_reading_ns;
+  uint64_t counter_overhead_ns;
+  kiviat_trace_event event[KIVIAT_TRACE_EVENTS];
   /// Where each thread's region begins.
   uint64_t thread_offset[KIVIAT_TRACE_MAX_THREADS];
 } kiviat_trace_header;
@@ -121,6 +182,15 @@ typedef struct {
 #define KIVIAT_TRACE_ENTRY_BYTES ((uint64_t)KIVIAT_TRACE_ENTRIES * sizeof(kiviat_trace_entry))
 #define KIVIAT_TRACE_FIRST_REGION (KIVIAT_TRACE_HEADER_BYTES + (uint64_t)KIVIAT_TRACE_STRING_BYTES)
 #define KIVIAT_TRACE_REGION_BYTES (KIVIAT_TRACE_THREAD_BYTES + KIVIAT_TRACE_RING_BYTES + KIVIAT_TRACE_ENTRY_BYTES)
+
+/// Bytes of an entry's counts, and of a thread's region, where so many events are counted.
+static inline uint64_t kiviat_trace_counts_bytes(uint32_t events) {
+  return events == 0 ? 0 : sizeof(kiviat_trace_counts) + events * sizeof(kiviat_trace_count);
+}
+static inline uint64_t kiviat_trace_region_bytes(uint32_t events) {
+  uint64_t bytes = KIVIAT_TRACE_REGION_BYTES + KIVIAT_TRACE_ENTRIES * kiviat_trace_counts_bytes(events);
+  return (bytes + 4095) / 4096 * 4096;
+}
 
 /// A transition says which entry runs from a time on (`KIVIAT_TRACE_IDLE` for none), in one word: the upper 44 bits
 /// are (time − opened_ns) / 16 ns, enough for 78 hours before it wraps, the lower 20 bits the entry.
@@ -140,6 +210,8 @@ static inline uint32_t kiviat_trace_load32(const void *p) { return __atomic_load
 /// Copies an entry whose totals belong together. After a few tries (the writer died between two stores) it takes what
 /// is there: the totals then differ by at most one call. False then.
 bool kiviat_trace_copy_entry(const kiviat_trace_entry *from, kiviat_trace_entry *to);
+/// Copies an entry's counts of so many events, likewise.
+bool kiviat_trace_copy_counts(const kiviat_trace_counts *from, kiviat_trace_counts *to, uint32_t events);
 /// Copies the header, phase times belonging together, likewise.
 bool kiviat_trace_copy_header(const kiviat_trace_header *from, kiviat_trace_header *to);
 

@@ -364,6 +364,9 @@ bool ct_clip_grad_norm(ct_tensor *const *parameters, ct_int count, double limit,
 
 // MARK: Tracing
 
+/// Which perf events traces into files count by kernel from now on: lines as `kiviat_counters_parse` reads them; none for
+/// an empty text. Reading them takes at most that share of each kind of operation's time, the first calls apart.
+bool ct_trace_count(const char *events, double time_share);
 /// Creates the trace file and hooks the dispatcher. Call once, before any thread but the caller computes.
 bool ct_trace_open(const char *path);
 /// Unhooks, closes all phases and marks the file as complete.

@@ -146,6 +146,35 @@ struct CSVReport {
     }
   }
 
+  private func kernelEvents(_ c: Characterization, _ w: inout Writer) {
+    w.absent("kernel_events", c.kernelEvents)
+    guard case .measured(let events, _) = c.kernelEvents else { return }
+    for total in events.totals {
+      w.row("kernel_events", total.event, "in_kernels", total.inKernels, total.unit)
+      w.row("kernel_events", total.event, "share_of_run", total.shareOfRun, "share")
+    }
+    for (section, rows) in [("kernel_events.category", events.categories), ("kernel_events.kernel", events.kernels)] {
+      for row in rows {
+        for count in row.counts {
+          let event = count.event
+          w.row(section, row.name, event, count.value, count.unit)
+          guard let provenance = count.value.provenance else { continue }
+          if let interval = count.interval, let upper = interval.upper {
+            w.row(section, row.name, event + ".low", interval.lower, count.unit, provenance: provenance)
+            w.row(section, row.name, event + ".high", upper, count.unit, provenance: provenance)
+          }
+          if let perCall = count.perCall {
+            w.row(section, row.name, event + ".per_call", perCall, count.unit, provenance: provenance)
+          }
+          if let share = count.share {
+            w.row(section, row.name, event + ".share", share, "share", provenance: provenance)
+          }
+        }
+        for ratio in row.ratios { w.row(section, row.name, ratio.name, ratio.value, ratio.unit) }
+      }
+    }
+  }
+
   private func hotspots(_ c: Characterization, _ w: inout Writer) {
     w.absent("kernel", c.kernelHotspots)
     if case .measured(let hotspots, let provenance) = c.kernelHotspots {
@@ -162,6 +191,7 @@ struct CSVReport {
         }
       }
     }
+    kernelEvents(c, &w)
     w.absent("function", c.functionHotspots)
     if case .measured(let hotspots, let provenance) = c.functionHotspots {
       for spot in hotspots.byFunction.hotspots {

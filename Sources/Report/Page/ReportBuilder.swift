@@ -15,8 +15,9 @@ struct ReportBuilder {
 
   func document() -> ReportDocument {
     let sections: [ReportDocument.Section?] = [
-      limits, keyFigures, breakdown, waiting, cpuBreakdown, kernels, functions, categories, metrics, simulation, roofline,
-      efficiency, model, training, inference, threads, series, counters, variation, flameGraph, host, notMeasured, cost,
+      limits, keyFigures, breakdown, waiting, cpuBreakdown, kernels, kernelEvents, functions, categories, metrics, simulation,
+      roofline, efficiency, model, training, inference, threads, series, counters, variation, flameGraph, host,
+      notMeasured, cost,
     ]
     return ReportDocument(
       kicker: kicker, title: characterization.identity.title, facts: facts,

@@ -93,6 +93,13 @@ public struct BenchmarkRun: Sendable {
     Torch.threads = threads
     Torch.seed(seed)
     if let traceDirectory {
+      let events = try? String(
+        contentsOfFile: traceDirectory + "/" + WorkloadContract.eventsFileName, encoding: .utf8)
+      do {
+        try Trace.count(events: events ?? "")
+      } catch {
+        reporter.report(.note(isWarning: true, message: "no events are counted by kernel: \(error)"))
+      }
       try Trace.open(path: traceDirectory + "/" + WorkloadContract.traceFileName)
       reporter.quantity(
         "kernel_trace.cost_per_op", "ns", Trace.measureCost(),

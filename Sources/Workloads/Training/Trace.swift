@@ -21,6 +21,15 @@ public func phase<Result>(_ phase: Phase, _ body: () throws -> Result) rethrows 
 
 /// The kernel tracer. One trace at a time; the thread that opens it is the main one.
 public enum Trace {
+  /// Counts perf events by kernel in traces that are opened from now on: an event a line, as `kiviat` writes them
+  /// (`kiviat_counters_parse`); none for an empty text.
+  ///
+  /// - Parameter timeShare: Reading them takes at most this share of each kind of operation's time: of short ones only
+  ///   some calls are read.
+  /// - Throws: ``TorchError`` for a line that is no event, or while a trace is open.
+  public static func count(events: String, timeShare: Double = 0.03) throws {
+    guard ct_trace_count(events, timeShare) else { throw TorchError.last }
+  }
   /// Traces into a file that `kiviat` reads while it grows.
   ///
   /// - Throws: ``TorchError`` when the file can't be made.
