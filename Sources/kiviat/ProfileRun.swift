@@ -80,7 +80,8 @@ final class ProfileRunner {
   /// What the metrics of this machine's processor are made of, where it can be counted and nobody chose other events;
   /// and what a user's file asks for.
   private static func catalogueEvents(
-    _ usual: [PerfEventSpec], _ family: MetricFamily?, _ file: MetricsFile?, _ measuring: MeasuringOptions, _ host: Profiler.Host
+    _ usual: [PerfEventSpec], _ family: MetricFamily?, _ file: MetricsFile?, _ measuring: MeasuringOptions,
+    _ host: Profiler.Host
   ) throws -> [PerfEventSpec] {
     func nextGroup(_ specs: [PerfEventSpec]) -> Int { (specs.compactMap(\.group).max() ?? -1) + 1 }
     var more: [PerfEventSpec] = []

@@ -54,7 +54,7 @@ struct RenderingTests {
     #expect(
       document.sections.map(\.id) == [
         "limits", "key-figures", "breakdown", "cpu-time", "kernels", "functions", "categories", "roofline", "model",
-        "training", "threads", "series", "counters", "variation", "flame", "host", "not-measured", "cost",
+        "training", "threads", "series", "metrics", "counters", "variation", "flame", "host", "not-measured", "cost",
       ])
   }
 
