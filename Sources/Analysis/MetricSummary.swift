@@ -15,6 +15,8 @@ public struct MetricSummary: Codable, Sendable, Equatable {
   public var metrics: [EvaluatedMetric]
   /// How many metrics of the family are left out because nothing was counted.
   public var leftOut: Int
+  /// What the top-down tree divides: `slots`, or `cycles` on a processor that has no events for slots.
+  public var treeUnit: String
   /// What level 1 of the top-down tree leaves of the slots, 0…1 or a little below 0; absent without a tree.
   public var unaccounted: Double?
   /// Why the metrics of the user's file are missing; absent where there are none, or all could be read.
@@ -75,7 +77,7 @@ extension MetricSummary {
       // A test reads every file of the catalogue: this can't be reached.
       return MetricSummary(
         family: "generic", familyTitle: "any processor", nothingCounted: Unavailable("the catalogue can't be read"),
-        metrics: [], leftOut: 0, published: [])
+        metrics: [], leftOut: 0, treeUnit: "slots", published: [])
     }
     var user: UserMetrics?
     var fileProblem: String?
@@ -108,7 +110,7 @@ extension MetricSummary {
     return MetricSummary(
       family: family.name, familyTitle: family.title, nothingCounted: nothing, metrics: metrics,
       leftOut: family.metrics.count { !$0.isHelper } - shown.count,
-      unaccounted: isWhole ? 1 - first.reduce(0, +) : nil, fileProblem: fileProblem,
+      treeUnit: family.treeUnit, unaccounted: isWhole ? 1 - first.reduce(0, +) : nil, fileProblem: fileProblem,
       published: family.paper.map { PublishedMetric($0, family, evaluation) })
   }
 }
@@ -134,6 +136,14 @@ extension PublishedMetric {
     self.init(
       name: paper.name, metric: chosen?.0,
       value: chosen?.1 ?? .unavailable(Unavailable(paper.absent ?? "nothing stands for it")))
+  }
+}
+
+extension MetricFamily {
+  /// What level 1 of the tree divides.
+  fileprivate var treeUnit: String {
+    let slots = MetricUnit("slots")
+    return level(1).contains { events(of: $0).contains { $0.unit == slots } } ? "slots" : "cycles"
   }
 }
 

@@ -73,7 +73,9 @@ extension RunIdentity {
     }
     return RunIdentity(
       title: title, kind: isBenchmark ? .benchmark : .command, command: command, data: Self.data(settings["data"]),
-      settings: settings.filter { $0.key != MetricSummary.fileSetting }.sorted { $0.key < $1.key }.map { Setting(name: $0.key, value: $0.value) },
+      settings: settings.filter { $0.key != MetricSummary.fileSetting }.sorted { $0.key < $1.key }.map {
+        Setting(name: $0.key, value: $0.value)
+      },
       kiviatVersion: settings["kiviat.version"], schemaVersion: profile.schemaVersion,
       repetition: shown?.repetition, repetitionCount: profile.repetitions.count,
       succeeded: shown?.repetition.state == .finished && shown?.repetition.exitStatus == 0

@@ -86,11 +86,23 @@ struct MetricTable {
     } else {
       lines.append("# not this machine's processor")
     }
-    lines += SuiteTable.aligned(
-      metrics.map { metric in
-        [metric.name, "\(metric.unit)", mark(metric), metric.title + note(metric)]
-      })
+    let heads = SuiteTable.aligned(
+      metrics.map { metric in [metric.name, "\(metric.unit)", mark(metric), metric.title + note(metric)] })
+    for (head, metric) in zip(heads, metrics) { lines += [head] + Self.wrapped(metric.text) }
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// Indented lines of at most 120 columns.
+  private static func wrapped(_ text: String) -> [String] {
+    var lines: [String] = []
+    for word in text.split(separator: " ") {
+      if let last = lines.last, last.count + 1 + word.count <= 120 {
+        lines[lines.count - 1] = "\(last) \(word)"
+      } else {
+        lines.append("    \(word)")
+      }
+    }
+    return lines
   }
 
   private func note(_ metric: Metric) -> String {

@@ -41,6 +41,7 @@ import Testing
     let summary = Characterization(of: Self.zen4()).metrics
     #expect(summary.family == "amd-zen4")
     #expect(summary.nothingCounted == nil)
+    #expect(summary.treeUnit == "slots")
     let expected = [
       "frontend_bound": 0.2, "backend_bound": 0.25, "smt_contention": 0.05, "retiring": 0.4, "bad_speculation": 0.1,
     ]
@@ -55,6 +56,23 @@ import Testing
     #expect(latency.level == 2 && latency.parent == "frontend_bound")
     // Steps on the way are of no interest by themselves.
     #expect(!summary.metrics.contains { $0.name == "total_slots" })
+  }
+
+  @Test func aProcessorWithoutSlotEventsDividesItsCycles() {
+    let host = [
+      Self.text("host.cpu.vendor", "Arm"), quantity("host.cpu.family", 3, "1"),
+      quantity("host.cpu.model_number", 0xd0c, "1"),
+    ]
+    let summary = Characterization(
+      of: profile(host: host) { data in
+        data.counters = [("cpu_cycles", 1e6), ("stall_frontend", 2e5), ("stall_backend", 3e5)].map {
+          CounterTotal(event: $0.0, value: Measured($0.1, .hardwareCounter))
+        }
+      }
+    ).metrics
+    #expect(summary.family == "arm-neoverse-n1")
+    #expect(summary.treeUnit == "cycles")
+    #expect(Self.value(summary, "not_stalled") == 0.5)
   }
 
   @Test func intervalsAndRunningSharesArePassedOn() throws {

@@ -87,4 +87,40 @@ import Testing
       for metric in family.level(1) + family.level(2) { #expect(!metric.isEstimate, "\(name): \(metric.name)") }
     }
   }
+
+  /// A check that finds nothing must be able to find something.
+  @Test func mistakesAreFound() throws {
+    func problems(_ name: String, _ change: (inout MetricFamily) throws -> Void) throws -> [String] {
+      var family = try #require(try Self.catalogue.get().family(named: name))
+      try change(&family)
+      return CatalogueCheck(family).problems().map(\.message)
+    }
+    func formula(_ metric: String, _ text: String) -> (inout MetricFamily) throws -> Void {
+      { family in
+        let index = try #require(family.metrics.firstIndex { $0.name == metric })
+        family.metrics[index].formula = try Formula(text)
+      }
+    }
+    func expect(_ found: [String], _ words: String, sourceLocation: SourceLocation = #_sourceLocation) {
+      #expect(found.contains { $0.contains(words) }, "\(found)", sourceLocation: sourceLocation)
+    }
+    let zen = "amd-zen4"
+    expect(try problems(zen, formula("retiring", "2 * ex_ret_ops / total_slots")), "out of its range")
+    expect(try problems(zen, formula("retiring", "0.5 * ex_ret_ops / total_slots")), "parts of level 1 add up")
+    expect(
+      try problems(zen, formula("core_bound", "0.5 * backend_bound - 0.5 * memory_bound")), "parts of backend_bound")
+    expect(try problems(zen, formula("retiring", "ex_ret_ops / ls_not_halted_cyc")), "units don't fit")
+    expect(try problems(zen, formula("retiring", "ex_ret_instr * slot_of / total_slots")), "does not count")
+    expect(try problems(zen) { $0.paper.removeFirst() }, "achieved_occupancy")
+    expect(try problems(zen) { $0.groups[0].events.append("resyncs") }, "needs 7 counters")
+    expect(try problems("intel-ice-lake") { $0.groups[0].events.swapAt(0, 1) }, "the slots must lead")
+    expect(try problems("intel-skylake-x") { $0.metrics[3].parent = "retirin" }, "level 1 has no parent")
+    expect(
+      try problems(zen) {
+        $0.consistency.append(
+          CountRelation(
+            left: try Formula("ls_not_halted_cyc"), right: try Formula("ls_not_halted_cyc - 2 * ls_not_halted_cyc"),
+            isEqual: false))
+      }, "hardly any counts")
+  }
 }

@@ -242,6 +242,9 @@ import Testing
         "dram_bandwidth": 64 * 4_000_000 / 2, "dram_utilization": 64 * 4_000_000 / 2 / 256e6,
         "dram_bandwidth_estimate": 64 * 1000 / 2,
       ])
+    let channels = Dictionary(uniqueKeysWithValues: (0..<8).map { ("df_channel_\($0)", 1000.0) })
+    value = try Self.evaluate("amd-zen2", channels, ["run.wall": 4])
+    Self.expect(value, ["dram_bandwidth": 64 * 8 * 1000 / 4])
     value = try Self.evaluate(
       "amd-zen4", ["fp_ret_sse_avx_ops": 5000, "ls_any_fills.dram": 100], ["run.wall": 0.5])
     Self.expect(value, ["fp_operations": 5000, "fp_rate": 10_000, "dram_bandwidth_estimate": 64 * 100 / 0.5])

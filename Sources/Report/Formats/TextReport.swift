@@ -92,7 +92,7 @@ struct TextReport {
     let rows = characterization.metrics.metrics.filter { $0.level == 1 }.compactMap { metric in
       metric.value.value.map { (metric.label + (metric.isEstimate ? " (estimate)" : ""), $0) }
     }
-    return rows.isEmpty ? [] : [bold("  The processor's slots")] + bars(rows) + [""]
+    return rows.isEmpty ? [] : [bold("  The processor's \(characterization.metrics.treeUnit)")] + bars(rows) + [""]
   }
 
   private func ranking() -> [String] {

@@ -71,16 +71,20 @@ extension ReportBuilder {
     let rest = summary.unaccounted.flatMap { abs($0) > 0.01 ? $0 : nil }.map {
       " The parts of level 1 leave \(NumberFormat.percent($0)): their events were not counted at the same time."
     }
+    let what =
+      summary.treeUnit == "slots"
+      ? "A slot is a place for a micro-operation in a cycle."
+      : "This processor has no events for slots: what is divided are its cycles."
     let tree = summary.metrics.filter { $0.level != nil && $0.value.value != nil }
     return ReportDocument.Figure(
       title:
-        "\(NumberFormat.percent(largest.value.value ?? 0)) of the processor’s slots: \(largest.label)",
+        "\(NumberFormat.percent(largest.value.value ?? 0)) of the processor’s \(summary.treeUnit): \(largest.label)",
       drawing: .chart(
         StackedBarChart(
-          summary: "Where the slots of the processor went", rows: rows, format: .percent, legendRows: 1,
+          summary: "Where the \(summary.treeUnit) of the processor went", rows: rows, format: .percent, legendRows: 1,
           showsTotals: false)),
       caption: Prose(
-        "A slot is a place for a micro-operation in a cycle. Level 2 divides each part of level 1.\(estimate)\(rest ?? "")"
+        "\(what) Level 2, where there is one, divides each part of level 1.\(estimate)\(rest ?? "")"
       ),
       table: metricTable(tree), provenance: nil)
   }
