@@ -139,7 +139,7 @@ struct MultiplexTests {
   /// The widths are a third above what was measured: an interval that says nothing would hold the truth as well.
   @Test(
     arguments: [
-      (.constant, 0.01), (.ramp, 0.02), (.bursts, 0.5), (.phases, 0.25), (.alternating, 0.08),
+      (.constant, 0.01), (.ramp, 0.03), (.bursts, 0.8), (.phases, 0.4), (.alternating, 0.12),
     ] as [(Load, Double)])
   func intervalsHoldTheTruth(kind: Load, widest: Double) {
     let outcome = Self.outcome(kind, seconds: 2, seeds: 1..<41)
@@ -197,6 +197,22 @@ struct MultiplexTests {
     #expect(abs(interval.upperBound - (600 + factor * 37_500.squareRoot())) < 1e-9)
     // 300 were seen.
     #expect(interval.lowerBound == 300)
+  }
+
+  /// Rates 1, 1, 3, 3, 1, 1, 3, 3: pairs differ more than neighbours do.
+  @Test func slowWaves() throws {
+    var estimate = MultiplexEstimate(count: 1)
+    var count: UInt64 = 0
+    for tick in 1...8 as ClosedRange<UInt64> {
+      count += (tick - 1) / 2 % 2 == 0 ? 50 : 150
+      estimate.add(GroupReading(enabled: tick * 100, running: tick * 50, counts: [count]))
+    }
+    let total = try #require(estimate.total(0))
+    #expect(total.count == 1600)
+    // Pairs: d² = 4, per unit of time × 50 = 200; weight 200² ÷ 100 = 400; three of 80 000, × 4 ÷ 3; three degrees of freedom.
+    let interval = try #require(total.interval)
+    #expect(abs(interval.upperBound - (1600 + 3.1825 * 320_000.0.squareRoot())) < 1e-6)
+    #expect(interval.lowerBound == 800)
   }
 
   @Test func strataWithoutATurnGoWithTheNext() throws {
