@@ -11,7 +11,8 @@
 /// What happens inside a stratum is not seen, so its variance is taken from the differences of neighbouring strata's
 /// rates (Cochran 8.11; Wolter, *Introduction to Variance Estimation*, 2007, 8.2). Two things make that honest:
 ///
-/// - A real change of phase between neighbours counts as if it were error: the interval is too wide rather than too narrow.
+/// - Where nothing tells a real change from neighbour to neighbour from an error, it counts as error: the interval is too wide
+///   rather than too narrow.
 /// - Few large differences, a few bursts in a quiet run, are little evidence. The degrees of freedom of Student's t are
 ///   Satterthwaite's (Cochran 5.4), (Σ vᵢ)² ÷ Σ vᵢ², so that one difference alone gives the factor 12.7.
 ///
@@ -22,6 +23,12 @@
 ///   is not reduced by it; at most 2 (1 − f) covers it, which is what is used.
 /// - The wave may be longer than neighbouring strata show: variances are taken from single strata and from pairs of them,
 ///   and the greater one counts.
+///
+/// A real change of phase is no error. All groups see it, and each sees it in times of its own; so what they have in common is
+/// taken off the differences (as with an auxiliary variable; Cochran 7.1), and what is left is the turns' doing, or that events
+/// answer differently to a phase. A wave from turns is no common change: what one group sees more of, the others see less of.
+/// The mean is of the *other* groups', so that a group does not take off what is its own. Where that makes the variance greater,
+/// as when only the others change, it stays without.
 ///
 /// What no estimate from these counts can see: a load that alternates exactly in step with the turns for the whole run.
 /// Counting without turns (`--no-multiplex`) is for that.
@@ -41,8 +48,30 @@ struct MultiplexEstimate: Sendable {
       var pending = 0.0
       /// Counts per nanosecond in the last stratum.
       var rate = 0.0
-      var variance = 0.0
+      /// The last two strata's rates: their difference and their mean.
+      var difference = 0.0
+      var mean = 0.0
+      /// By its own differences, and by what is left of them when the other groups' common change is taken off.
+      var own = Variance()
+      var adjusted = Variance()
+    }
+
+    /// A sum of variances with its degrees of freedom.
+    struct Variance {
+      var sum = 0.0
       var squares = 0.0
+
+      mutating func add(_ variance: Double) {
+        sum += variance
+        squares += variance * variance
+      }
+
+      /// Half of an interval: n strata have n − 1 differences between them.
+      func halfWidth(strata: Int) -> Double {
+        let freedom = squares > 0 ? sum * sum / squares : Double(strata - 1)
+        return MultiplexEstimate.studentFactor(freedom)
+          * (sum * Double(strata) / Double(strata - 1)).squareRoot()
+      }
     }
 
     var members: [Member]
@@ -55,6 +84,11 @@ struct MultiplexEstimate: Sendable {
     /// Of the last stratum: its running time, and the weight of its rate's variance.
     private var previousRunning = 0.0
     private var previousWeight = 0.0
+    /// From a squared difference of the last two rates to a variance.
+    private var factor = 0.0
+    /// How the rates changed from the stratum before to the last, relative to their mean, in the mean over the events;
+    /// `nil` when that is settled.
+    private(set) var change: Double?
 
     init(length: Int, count: Int) {
       self.length = length
@@ -69,30 +103,40 @@ struct MultiplexEstimate: Sendable {
       parts += 1
       guard parts == length else { return }
       let weight = enabled * enabled / running * min(1, 2 * (1 - running / enabled))
+      // Two rates of one population differ by its variance over their times; that gives the population's, and with the
+      // weights the variance of their scaled counts.
+      factor = strata > 0 ? (weight + previousWeight) / 2 / (1 / running + 1 / previousRunning) : 0
+      var changes = 0.0
       for index in members.indices {
         let rate = members[index].pending / running
-        if strata > 0 {
-          let difference = rate - members[index].rate
-          // Two rates of one population differ by its variance over their times; that gives the population's.
-          let perTime = difference * difference / (1 / running + 1 / previousRunning)
-          let variance = perTime * (weight + previousWeight) / 2
-          members[index].variance += variance
-          members[index].squares += variance * variance
-        }
+        members[index].difference = rate - members[index].rate
+        members[index].mean = (rate + members[index].rate) / 2
+        if members[index].mean > 0 { changes += members[index].difference / members[index].mean }
         members[index].rate = rate
         members[index].pending = 0
       }
+      change = strata > 0 ? changes / Double(members.count) : nil
       strata += 1
       (previousRunning, previousWeight) = (running, weight)
       (parts, enabled, running) = (0, 0, 0)
     }
 
-    /// Half of an event's interval: n strata have n − 1 differences between them.
+    /// Takes the last difference into account.
+    ///
+    /// - Parameter common: How the other groups' rates changed meanwhile, relative to their means.
+    mutating func settle(common: Double?) {
+      guard change != nil else { return }
+      change = nil
+      for index in members.indices {
+        let member = members[index]
+        let rest = member.difference - (common ?? 0) * member.mean
+        members[index].own.add(member.difference * member.difference * factor)
+        members[index].adjusted.add(rest * rest * factor)
+      }
+    }
+
     func halfWidth(_ index: Int) -> Double {
-      let member = members[index]
-      let variance = member.variance * Double(strata) / Double(strata - 1)
-      let freedom = member.squares > 0 ? member.variance * member.variance / member.squares : Double(strata - 1)
-      return MultiplexEstimate.studentFactor(freedom) * variance.squareRoot()
+      min(members[index].own.halfWidth(strata: strata), members[index].adjusted.halfWidth(strata: strata))
     }
   }
 
@@ -125,7 +169,18 @@ struct MultiplexEstimate: Sendable {
     pending = scaled
   }
 
-  /// Takes a reading; all numbers are totals since the beginning.
+  /// How the group's rates changed with the last reading, over single strata and over pairs.
+  var changes: (single: Double?, pairs: Double?) { (single.change, pairs.change) }
+
+  /// Takes the last reading into account.
+  ///
+  /// - Parameter common: The mean of the other groups' ``changes``.
+  mutating func settle(common: (single: Double?, pairs: Double?) = (nil, nil)) {
+    single.settle(common: common.single)
+    pairs.settle(common: common.pairs)
+  }
+
+  /// Takes a reading; all numbers are totals since the beginning. ``settle(common:)`` follows.
   mutating func add(_ reading: GroupReading) {
     pendingEnabled += Double(reading.enabled) - Double(lastEnabled)
     pendingRunning += Double(reading.running) - Double(lastRunning)
