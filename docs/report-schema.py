@@ -79,9 +79,6 @@ def schema(swift, scope, arguments=None):
     if swift == "QuantityValue":
         return {"type": ["number", "string"]}
     generic = re.match(r"(\w+)<(.+)>$", swift)
-    if generic and generic.group(1) == "ClosedRange":
-        # Swift writes a range as its two ends.
-        return {"type": "array", "items": schema(generic.group(2), scope, arguments), "minItems": 2, "maxItems": 2}
     if generic and generic.group(1) == "Measured":
         value = schema(generic.group(2), scope, arguments)
         return {
@@ -93,6 +90,8 @@ def schema(swift, scope, arguments=None):
                 {"type": "object", "required": ["unavailable"], "properties": {
                     "unavailable": reference("Unavailable", {})}},
             ]}
+    if generic and generic.group(1) == "ClosedRange":
+        return {"type": "array", "description": "lower and upper bound", "items": schema(generic.group(2), scope, arguments)}
     if generic:
         argument = arguments.get(generic.group(2), (generic.group(2), scope))
         return reference(resolve(generic.group(1), scope), {"Subject": argument})
