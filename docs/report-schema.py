@@ -79,9 +79,6 @@ def schema(swift, scope, arguments=None):
     if swift == "QuantityValue":
         return {"type": ["number", "string"]}
     generic = re.match(r"(\w+)<(.+)>$", swift)
-    if generic and generic.group(1) == "ClosedRange":
-        # Swift writes a range as its two ends.
-        return {"type": "array", "items": schema(generic.group(2), scope, arguments), "minItems": 2, "maxItems": 2}
     if generic and generic.group(1) == "Measured":
         value = schema(generic.group(2), scope, arguments)
         return {

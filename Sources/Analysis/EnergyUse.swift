@@ -116,7 +116,9 @@ extension EnergyUse {
             "it is shorter than \(Int(Self.leastReadings)) readings of the energy meter", remedy: "longer epochs"))
       return EpochEnergy(stage: epoch.stage, epoch: epoch.epoch, joules: joules)
     }
-    phases = Self.phases(run, inSteps: inSteps, evaluation: evaluation, of: total.value)
+    phases = Self.phases(
+      run, inSteps: inSteps, during: steps.reduce(0) { $0 + $1.end - $1.begin }, evaluation: evaluation, of: total.value
+    )
     method = """
       The meter is read every \(Words.significant(power.spacing / 1e6)) ms, longer than most phases of a step: a step's \
       phases share its energy by their time, as if they took the same power. It is the whole package's energy, whatever else \
@@ -150,27 +152,25 @@ extension EnergyUse {
       power.joules(in: spans), .derived, detail: "power.package over the training steps; other processes included")
   }
 
+  /// - Parameter time: Nanoseconds in training steps. What their phases leave of it is the rest of the loop; the clocked time of
+  ///   `other` is not, as it has the set-up too.
   private static func phases(
-    _ run: Run, inSteps: Double, evaluation: Double, of total: Double?
+    _ run: Run, inSteps: Double, during time: Double, evaluation: Double, of total: Double?
   ) -> Measured<[PhaseEnergy]> {
-    let inStep: [KernelRecord.Phase] = [.data, .forward, .backward, .optimizer, .other]
-    let times = inStep.map { run.number("phase.\($0.rawValue).wall") }
-    let sum = times.compactMap(\.value).reduce(0, +)
-    guard sum > 0 else {
-      let why = times.compactMap(\.unavailable).first
+    let inStep: [KernelRecord.Phase] = [.data, .forward, .backward, .optimizer]
+    let walls = inStep.map { run.number("phase.\($0.rawValue).wall") }
+    let clocked = walls.compactMap(\.value).reduce(0, +)
+    guard clocked > 0 else {
+      let why = walls.compactMap(\.unavailable).first
       return .unavailable(why ?? Unavailable("no time was clocked in the phases of training"))
     }
     let whole = total ?? inSteps + evaluation
-    var result: [PhaseEnergy] = []
-    for (phase, time) in zip(inStep, times) {
-      guard let time = time.value, time > 0 else { continue }
-      let joules = inSteps * time / sum
-      result.append(PhaseEnergy(phase: phase, joules: joules, share: whole > 0 ? joules / whole : 0))
-    }
-    if evaluation > 0 {
-      result.append(
-        PhaseEnergy(phase: .evaluation, joules: evaluation, share: whole > 0 ? evaluation / whole : 0))
-    }
-    return Measured(result, .derived, detail: "power.package × share of time in a step")
+    let perTime = inSteps / max(time, clocked)
+    var energies = zip(inStep, walls).map { ($0, ($1.value ?? 0) * perTime) }
+    energies += [(.evaluation, evaluation), (.other, (max(time, clocked) - clocked) * perTime)]
+    return Measured(
+      energies.filter { $0.1 > 0 }.map { phase, joules in
+        PhaseEnergy(phase: phase, joules: joules, share: whole > 0 ? joules / whole : 0)
+      }, .derived, detail: "power.package × share of time in a step")
   }
 }

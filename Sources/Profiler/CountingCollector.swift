@@ -134,8 +134,36 @@ public final class CountingCollector: Collector {
   /// which so far always ran are looked at once a second.
   public func tick(monotonicNanoseconds: UInt64) {
     ticks += 1
-    for index in groups.indices where groups[index].isHardware && (groups[index].takesTurns || ticks % 10 == 1) {
-      groups[index].look()
+    look { $0.isHardware && ($0.takesTurns || ticks % 10 == 1) }
+  }
+
+  /// Reads groups, and has each know how the others changed.
+  private func look(at isWanted: (CountedGroup) -> Bool) {
+    for index in groups.indices where isWanted(groups[index]) { groups[index].look() }
+    let turns = groups.indices.filter { groups[$0].takesTurns }
+    let changes = turns.map { groups[$0].estimate.changes }
+    let single = OthersMean(changes.map(\.single))
+    let pairs = OthersMean(changes.map(\.pairs))
+    for (place, index) in turns.enumerated() {
+      groups[index].estimate.settle(common: (single.without(place), pairs.without(place)))
+    }
+  }
+
+  /// The mean of all values but one.
+  private struct OthersMean {
+    let values: [Double?]
+    let sum: Double
+    let count: Int
+
+    init(_ values: [Double?]) {
+      self.values = values
+      sum = values.reduce(0) { $0 + ($1 ?? 0) }
+      count = values.count { $0 != nil }
+    }
+
+    func without(_ place: Int) -> Double? {
+      let others = count - (values[place] == nil ? 0 : 1)
+      return others > 0 ? (sum - (values[place] ?? 0)) / Double(others) : nil
     }
   }
 
@@ -143,7 +171,7 @@ public final class CountingCollector: Collector {
   public func stop(monotonicNanoseconds: UInt64) {
     endTime = monotonicNanoseconds
     guard !isOff else { return }
-    for index in groups.indices { groups[index].look() }
+    look { _ in true }
     state = summary(of: totals())
   }
 

@@ -19,6 +19,7 @@ extension CountedGroup {
     do {
       let reading = try read()
       latest.add(reading)
+      latest.settle()
       outcome = .success(reading)
     } catch {
       outcome = .failure(error)

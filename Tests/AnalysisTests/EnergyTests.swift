@@ -52,6 +52,13 @@ struct EnergyTests {
     #expect(energy.epochs.map(\.epoch) == [0, 1])
     #expect(close(energy.epochs[0].joules.value, 120) && close(energy.epochs[1].joules.value, 170))
     #expect(energy.method.contains("100 ms"))
+    // Less time in the phases: what is left of the steps is the rest of the loop, whatever "other" clocked.
+    var partly = Self.example
+    partly.repetitions[0].quantities[1] = quantity("phase.backward.wall", 2e9, "ns")
+    partly.repetitions[0].quantities.append(quantity("phase.other.wall", 9e9, "ns"))
+    let parts = try #require(EnergyUse.of(run(partly)).value?.phases.value)
+    #expect(parts.map(\.phase) == [.data, .forward, .backward, .optimizer, .evaluation, .other])
+    #expect(close(parts[5].joules, 50) && close(parts[2].joules, 50))
   }
 
   @Test func perSample() throws {
