@@ -74,6 +74,8 @@ struct OnCPUSplit {
       first, _ in first
     }
     let ownKernels = Set(run.data.kernels.filter { $0.thread != Run.mainThread }.map(\.id))
+    // Rows that know no kernels (layout version 1) are of all the thread's samples, whatever ran.
+    let knowsKernels = rows.contains { $0.phase != nil }
     var classifier = OnCPUClassifier(tree)
     var byCell: [Cell: Counts] = [:]
     var byThread: [Int64: Counts] = [:]
@@ -86,7 +88,8 @@ struct OnCPUSplit {
       let thread = Self.key(sample.pid, sample.tid)
       // A thread with kernels of its own is booked under the main thread's meanwhile, which its samples don't tell.
       if let kernel = sample.kernel, ownKernels.contains(kernel) { tracedApart.insert(thread) }
-      byCell[Cell(thread: thread, kernel: sample.kernel.flatMap { kernels[$0] }), default: Counts()].add(counts)
+      let kernel = knowsKernels ? sample.kernel.flatMap { kernels[$0] } : nil
+      byCell[Cell(thread: thread, kernel: kernel), default: Counts()].add(counts)
       byThread[thread, default: Counts()].add(counts)
       all.add(counts)
     }

@@ -164,6 +164,25 @@ extension Computing {
       #expect(phases[2] == 0)
     }
 
+    /// Outside operations the ring tells the phase, so that time without a kernel has one.
+    @Test func thePhaseOutsideOperationsIsInTheRing() throws {
+      let path = NSTemporaryDirectory() + "kiviat-test-\(getpid())-phases.trace"
+      defer { unlink(path) }
+      try Trace.open(path: path)
+      defer { Trace.close() }
+      phase(.forward) { _ = Tensor.random([2, 3]) }
+      phase(.data) {}
+      let reader = try #require(try KernelTraceReader(path: path))
+      var phases: [KernelRecord.Phase] = []
+      for word in reader.transitions(0, from: 0).words {
+        let number = Int(word & 0xfffff) - Int(KIVIAT_TRACE_IDLE_IN_PHASE)
+        guard KernelRecord.Phase.allCases.indices.contains(number) else { continue }
+        let phase = KernelRecord.Phase.allCases[number]
+        if phase != phases.last { phases.append(phase) }
+      }
+      #expect(phases == [.forward, .other, .data, .other])
+    }
+
     @Test func groupedAndTransposedConvolutionsFollowTheCounter() throws {
       let x = Tensor.random([2, 8, 10, 10])
       let (kernels, _) = try traced {

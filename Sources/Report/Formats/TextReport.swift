@@ -84,7 +84,11 @@ struct TextReport {
   private func waiting() -> [String] {
     guard let waiting = characterization.waiting.value, waiting.total.nanoseconds > 0 else { return [] }
     let states = waiting.total.states.filter { $0.share >= 0.005 }.sorted { $1.share < $0.share }
-    let words = states.map { "\(ReportBuilder.name($0.state)) \(NumberFormat.percent($0.share))" }
+    let words = states.map { state in
+      // Without samples nobody knows whether it worked or spun.
+      let name = state.state == .working && waiting.splitShare < 0.5 ? "on a CPU" : ReportBuilder.name(state.state)
+      return "\(name) \(NumberFormat.percent(state.share))"
+    }
     return wrapped("Thread time: " + words.joined(separator: ", "), indent: 2) + [""]
   }
 

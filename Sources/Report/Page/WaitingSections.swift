@@ -31,12 +31,18 @@ extension ReportBuilder {
     var caption: Prose =
       "\(NumberFormat.duration(Double(total.nanoseconds))) of thread time in \(ReportBuilder.counted(total.threads, "thread"))."
     caption = caption + " \(ReportBuilder.check(waiting))"
-    if waiting.samples > 0 {
+    if waiting.samples > 0, waiting.splitShare >= 0.5 {
       caption =
         caption
         + " Time on a CPU is told apart into work, spinning and page faults by \(NumberFormat.count(Double(waiting.samples))) samples of call stacks, the ± being their 95 % error; everything else is the scheduler’s."
     }
-    if let why = waiting.noPageFaults { caption = caption + " Page faults count as work: \(why.reason)." }
+    if waiting.splitShare < 0.5 {
+      caption =
+        caption
+        + " Time on a CPU counts as work here: spinning at barriers is only told from it by samples, and there are too few\(waiting.noPageFaults.map { " (\($0.reason))" } ?? "")."
+    } else if let why = waiting.noPageFaults {
+      caption = caption + " Page faults count as work: \(why.reason)."
+    }
     return .figure(
       ReportDocument.Figure(
         title: title,
