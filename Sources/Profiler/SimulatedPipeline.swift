@@ -14,6 +14,7 @@ struct SimulatedPipeline {
   /// Measures. Takes about a second in an optimized build.
   ///
   /// - Parameter lastLevel: bytes of the last-level cache; latencies are taken in it and far beyond it.
+  /// - Parameter secondLevel: bytes of the level before it; 0 when that is the first.
   static func measure(lastLevel: Int64, secondLevel: Int64) -> SimulatedPipeline {
     let cycle = cycleNanoseconds()
     func cycles(_ name: String, _ nanoseconds: Double?, _ detail: String, otherwise value: Double) -> Quantity {
@@ -26,8 +27,9 @@ struct SimulatedPipeline {
         Measured(
           .number((nanoseconds / cycle * 10).rounded() / 10), .clock, detail: "\(detail); best of several trials"))
     }
-    // In the last level, but in no second level; and far beyond the last.
-    let inside = max(min(lastLevel / 2, 64 << 20), min(2 * secondLevel, lastLevel))
+    // Well in each level and in none before it; the last level is shared, so not to its brim; and far beyond it.
+    let within = secondLevel > 0 ? secondLevel / 2 : lastLevel / 2
+    let inside = secondLevel > 0 ? max(min(4 * secondLevel, lastLevel / 2), min(2 * secondLevel, lastLevel)) : within
     let beyond = min(max(4 * lastLevel, 64 << 20), 256 << 20)
     let width = nothingNanoseconds().map { cycle / $0 }
     return SimulatedPipeline(quantities: [
@@ -43,8 +45,12 @@ struct SimulatedPipeline {
               "instructions a cycle of those that wait for nothing and need no unit; rounded; best of several trials")
         } ?? Measured(.number(4), .declared, detail: "assumed: it could not be measured here")),
       cycles(
+        "simulation.model.second_level_latency", chaseNanoseconds(bytes: within),
+        "a chain of pointers in random order over \(within >> 10) KiB, translation of addresses included", otherwise: 15
+      ),
+      cycles(
         "simulation.model.last_level_latency", chaseNanoseconds(bytes: inside),
-        "a chain of pointers in random order over \(inside >> 20) MiB, translation of addresses included", otherwise: 45
+        "a chain of pointers in random order over \(inside >> 10) KiB, translation of addresses included", otherwise: 45
       ),
       cycles(
         "simulation.model.memory_latency", chaseNanoseconds(bytes: beyond),

@@ -46,7 +46,7 @@ final class SimulationRun {
   ) -> SimulationResult {
     // Before the target takes the processor.
     let pipeline = SimulatedPipeline.measure(
-      lastLevel: caches.lastLevel.bytes, secondLevel: max(caches.secondLevelBytes, caches.data.bytes))
+      lastLevel: caches.lastLevel.bytes, secondLevel: caches.secondLevelBytes)
     do {
       try tell(kernels)
       var command = simulation.command
