@@ -4,11 +4,14 @@ import ProfileModel
 /// A cycle stack modelled from simulated counts: never measured on a processor, and always to be called simulated.
 ///
 /// cycles = Ir ÷ width
-///        + (I1mr − ILmr) × last-level latency + ILmr × memory latency
-///        + ((D1mr − DLmr) × last-level latency + DLmr × memory latency) ÷ overlap
+///        + (I1mr − ILmr) × second-level latency + ILmr × memory latency
+///        + ((D1mr − DLmr) × second-level latency + DLmr × memory latency) ÷ overlap
 ///        + (Bcm + Bim) × branch penalty
 ///
-/// Stores don't wait in it: a store buffer takes them. There is no second level, no prefetcher, no port and no chain of
+/// Callgrind has a first and a last level. What misses the one and hits the other is taken to hit the host's second level,
+/// which is the least that it can cost; where everything would come from the last one is in the range of the memory's share.
+///
+/// Stores don't wait in it: a store buffer takes them. There is no prefetcher, no port and no chain of
 /// dependent instructions in the simulator, so the model tells where waits come from, not how long a run takes.
 public struct SimulatedStalls: Codable, Sendable, Equatable {
   /// The parts of the stack.
@@ -59,7 +62,8 @@ public struct SimulatedStalls: Codable, Sendable, Equatable {
     public var shareOfCycles: Double
     /// Every part, in ``Part``'s order.
     public var shares: [Share]
-    /// The share of the memory dependency where twice as many misses overlap, and where half as many do.
+    /// The share of the memory dependency where twice as many misses overlap, and where half as many do and all that misses
+    /// the first level comes from the last or the memory.
     public var memoryShareRange: ClosedRange<Double>
     /// Events per thousand instructions.
     public var rates: [Rate]
@@ -158,7 +162,7 @@ extension SimulatedStalls {
 
   /// ``SimulatedStalls``' formula.
   static let formula =
-    "Ir ÷ width + (I1mr − ILmr) × last level + ILmr × memory + ((D1mr − DLmr) × last level + DLmr × memory) ÷ overlap"
+    "Ir ÷ width + (I1mr − ILmr) × second level + ILmr × memory + ((D1mr − DLmr) × second level + DLmr × memory) ÷ overlap"
     + " + (Bcm + Bim) × penalty"
 
   private static let absent = [
@@ -182,6 +186,7 @@ extension SimulatedStalls {
   /// The constants, and what they make of counts.
   private struct Model {
     var width: Double
+    var secondLevel: Double
     var lastLevel: Double
     var memory: Double
     var penalty: Double
@@ -196,11 +201,13 @@ extension SimulatedStalls {
         return value.value.flatMap { $0 > 0 ? $0 : nil }
       }
       guard let width = constant("issue_width", "width: instructions a cycle", "1/cycle"),
+        let secondLevel = constant("second_level_latency", "latency of the second level", "cycle"),
         let lastLevel = constant("last_level_latency", "latency of the last level", "cycle"),
         let memory = constant("memory_latency", "latency of the memory", "cycle"),
         let penalty = constant("branch_penalty", "penalty of a misprediction", "cycle"),
         let overlap = constant("overlap", "overlap: data misses at the same time", "1")
       else { return nil }
+      self.secondLevel = secondLevel
       (self.width, self.lastLevel, self.memory, self.penalty, self.overlap) = (
         width, lastLevel, memory, penalty, overlap
       )
@@ -210,18 +217,18 @@ extension SimulatedStalls {
     /// - Parameter all: everything together; `nil` when this is it.
     func entry(_ counts: [String: Double], of all: Entry?) -> Entry {
       func count(_ event: String) -> Double { counts[event] ?? 0 }
-      func waiting(_ first: String, _ last: String) -> Double {
-        max(0, count(first) - count(last)) * lastLevel + count(last) * memory
+      func waiting(_ first: String, _ last: String, _ between: Double) -> Double {
+        max(0, count(first) - count(last)) * between + count(last) * memory
       }
-      let data = waiting("D1mr", "DLmr")
+      let data = waiting("D1mr", "DLmr", secondLevel)
       let cycles: [(Part, Double)] = [
-        (.execution, count("Ir") / width), (.instructionFetch, waiting("I1mr", "ILmr")),
+        (.execution, count("Ir") / width), (.instructionFetch, waiting("I1mr", "ILmr", secondLevel)),
         (.memoryDependency, data / overlap), (.branch, (count("Bcm") + count("Bim")) * penalty),
       ]
       let total = cycles.reduce(0) { $0 + $1.1 }
       func share(_ value: Double, _ whole: Double) -> Double { whole > 0 ? min(max(value / whole, 0), 1) : 0 }
       let others = total - data / overlap
-      let (low, high) = (data / (2 * overlap), data / (overlap / 2))
+      let (low, high) = (data / (2 * overlap), waiting("D1mr", "DLmr", max(secondLevel, lastLevel)) / (overlap / 2))
       let instructions = count("Ir")
       func rate(_ event: String, _ label: String, _ value: Double) -> Rate {
         Rate(event: event, label: label, perThousand: instructions > 0 ? value / instructions * 1000 : 0)

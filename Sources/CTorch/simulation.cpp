@@ -41,16 +41,19 @@ std::vector<std::string> groups = {"kiviat:"};
 std::unordered_map<std::string, uint32_t> numbers = {{"kiviat:", simulation_outside}};
 std::unordered_map<std::string, std::string> told;
 
+/// The macro keeps the text's address in a variable of its own, so a temporary text would be gone when it is read.
+void write_part(const std::string &text) { CALLGRIND_DUMP_STATS_AT(text.c_str()); }
+
 /// Ends the part of the group that ran. Its text also names what follows: a run that is ended from outside has a last
 /// part with a text of Callgrind's own.
 void end_part(uint32_t next) {
-  CALLGRIND_DUMP_STATS_AT((groups[running] + "|" + groups[next]).c_str());
+  write_part(groups[running] + "|" + groups[next]);
   running = next;
 }
 
 /// Ends an iteration: the reader keeps whole ones.
 void end_iteration() {
-  CALLGRIND_DUMP_STATS_AT((groups[running] + "|kiviat:iteration").c_str());
+  write_part(groups[running] + "|kiviat:iteration");
   running = simulation_outside;
 }
 

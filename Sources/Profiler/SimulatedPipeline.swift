@@ -14,6 +14,7 @@ struct SimulatedPipeline {
   /// Measures. Takes about a second in an optimized build.
   ///
   /// - Parameter lastLevel: bytes of the last-level cache; latencies are taken in it and far beyond it.
+  /// - Parameter secondLevel: bytes of the level before it; 0 when that is the first.
   static func measure(lastLevel: Int64, secondLevel: Int64) -> SimulatedPipeline {
     let cycle = cycleNanoseconds()
     func cycles(_ name: String, _ nanoseconds: Double?, _ detail: String, otherwise value: Double) -> Quantity {
@@ -26,8 +27,9 @@ struct SimulatedPipeline {
         Measured(
           .number((nanoseconds / cycle * 10).rounded() / 10), .clock, detail: "\(detail); best of several trials"))
     }
-    // In the last level, but in no second level; and far beyond the last.
-    let inside = max(min(lastLevel / 2, 64 << 20), min(2 * secondLevel, lastLevel))
+    // Well in each level and in none before it; the last level is shared, so not to its brim; and far beyond it.
+    let within = secondLevel > 0 ? secondLevel / 2 : lastLevel / 2
+    let inside = secondLevel > 0 ? max(min(4 * secondLevel, lastLevel / 2), min(2 * secondLevel, lastLevel)) : within
     let beyond = min(max(4 * lastLevel, 64 << 20), 256 << 20)
     let width = nothingNanoseconds().map { cycle / $0 }
     return SimulatedPipeline(quantities: [
@@ -39,11 +41,16 @@ struct SimulatedPipeline {
         width.map {
           Measured(
             .number(min(max($0.rounded(), 1), 16)), .clock,
-            detail: "instructions that do nothing, in a cycle; rounded; best of several trials")
+            detail:
+              "instructions a cycle of those that wait for nothing and need no unit; rounded; best of several trials")
         } ?? Measured(.number(4), .declared, detail: "assumed: it could not be measured here")),
       cycles(
+        "simulation.model.second_level_latency", chaseNanoseconds(bytes: within),
+        "a chain of pointers in random order over \(within >> 10) KiB, translation of addresses included", otherwise: 15
+      ),
+      cycles(
         "simulation.model.last_level_latency", chaseNanoseconds(bytes: inside),
-        "a chain of pointers in random order over \(inside >> 20) MiB, translation of addresses included", otherwise: 45
+        "a chain of pointers in random order over \(inside >> 10) KiB, translation of addresses included", otherwise: 45
       ),
       cycles(
         "simulation.model.memory_latency", chaseNanoseconds(bytes: beyond),
@@ -72,27 +79,27 @@ struct SimulatedPipeline {
   }
 
   static func cycleNanoseconds() -> Double {
-    let times: UInt64 = 30_000
-    return best(15) { _ = kiviat_additions(times) } / Double(times * kiviat_additions_each())
+    let times: UInt64 = 5_000
+    return best(60) { _ = kiviat_additions(times) } / Double(times * kiviat_additions_each())
   }
 
   private static func nothingNanoseconds() -> Double? {
-    let times: UInt64 = 20_000
-    let best = best(15) { kiviat_nothing(times) } / Double(times * kiviat_nothing_each())
+    let times: UInt64 = 5_000
+    let best = best(60) { kiviat_nothing(times) } / Double(times * kiviat_nothing_each())
     return best > 0 ? best : nil
   }
 
   static func mispredictionNanoseconds() -> Double? {
-    let count = 1 << 19
+    let count = 1 << 16
     var bits = [UInt8](repeating: 0, count: count)
     guard kiviat_branches(bits, 1) != 0 else { return nil }
-    let zeros = best(5) { _ = kiviat_branches(bits, count) }
+    let zeros = best(20) { _ = kiviat_branches(bits, count) }
     let ones = [UInt8](repeating: 1, count: count)
-    let alike = (zeros + best(5) { _ = kiviat_branches(ones, count) }) / 2
+    let alike = (zeros + best(20) { _ = kiviat_branches(ones, count) }) / 2
     var state: UInt64 = 0x9E37_79B9_7F4A_7C15
     var random = Double.infinity
-    for _ in 0..<5 {
-      // New bits each time: a predictor remembers half a million branches, but not ones that it never saw.
+    for _ in 0..<20 {
+      // New bits each time: a predictor remembers tens of thousands of branches, but not ones that it never saw.
       for index in 0..<count {
         state ^= state << 13
         state ^= state >> 7
@@ -112,6 +119,8 @@ struct SimulatedPipeline {
       memory != MAP_FAILED
     else { return nil }
     defer { munmap(memory, count * line) }
+    // With large pages, where there are any, the walk through the page tables is not most of what is measured.
+    _ = madvise(memory, count * line, MADV_HUGEPAGE)
     // A walk through all lines in an order that no prefetcher foresees: x → a·x + c modulo a power of two visits
     // every value once (Hull and Dobell), and its low bits, which repeat, are mixed away by the multiplier.
     var size = 1
@@ -133,8 +142,9 @@ struct SimulatedPipeline {
         of: memory + place(next) * line, toByteOffset: place(x) * line, as: UnsafeMutableRawPointer.self)
       x = next
     }
-    let steps: UInt64 = 200_000
+    // Short trials: one of them is not interrupted, also where others want the processor.
+    let steps: UInt64 = 10_000
     var at = kiviat_chase(memory + place(0) * line, UInt64(size))
-    return best(5) { at = kiviat_chase(at, steps) } / Double(steps)
+    return best(60) { at = kiviat_chase(at, steps) } / Double(steps)
   }
 }

@@ -46,7 +46,7 @@ final class SimulationRun {
   ) -> SimulationResult {
     // Before the target takes the processor.
     let pipeline = SimulatedPipeline.measure(
-      lastLevel: caches.lastLevel.bytes, secondLevel: max(caches.secondLevelBytes, caches.data.bytes))
+      lastLevel: caches.lastLevel.bytes, secondLevel: caches.secondLevelBytes)
     do {
       try tell(kernels)
       var command = simulation.command
@@ -343,17 +343,15 @@ final class SimulationRun {
               : "whole ones, after \(SimulationOptions.skippedIterations) outside the simulator and "
                 + "\(SimulationOptions.warmingIterations) to fill the caches")))
     }
-    result.append(Quantity("simulation.slowdown", unit: "1", slowdown(tally, measured)))
+    if !simulation.isTraced {
+      result.append(Quantity("simulation.slowdown", unit: "1", slowdown(measured)))
+    }
     return result
   }
 
-  /// Against the measured runs: of whole commands, or of an iteration as the program's own log times it.
-  private func slowdown(_ tally: SimulationTally, _ measured: [Repetition]) -> Measured<QuantityValue> {
+  /// Against the measured runs. A benchmark's simulated run has fewer steps, so that there is nothing to compare.
+  private func slowdown(_ measured: [Repetition]) -> Measured<QuantityValue> {
     let walls = measured.filter { $0.state == .finished }.map(\.wallNanoseconds).sorted()
-    guard !simulation.isTraced else {
-      return .unavailable(
-        Unavailable("the simulated run has fewer steps than the measured one, on another number of threads"))
-    }
     guard ending == nil, let median = walls.isEmpty ? nil : walls[walls.count / 2], median > 0 else {
       return .unavailable(Unavailable("the simulated run or the measured one was not whole"))
     }

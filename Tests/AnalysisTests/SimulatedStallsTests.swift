@@ -6,7 +6,8 @@ import Testing
 
 @Suite struct SimulatedStallsTests {
   static let constants: [(String, Double)] = [
-    ("issue_width", 4), ("last_level_latency", 40), ("memory_latency", 200), ("branch_penalty", 15), ("overlap", 4),
+    ("issue_width", 4), ("second_level_latency", 40), ("last_level_latency", 70), ("memory_latency", 200),
+    ("branch_penalty", 15), ("overlap", 4),
   ]
 
   func counts(
@@ -49,9 +50,10 @@ import Testing
     #expect(stalls.total.shares.map(\.cycles) == [1000, 800, 1400, 150])
     #expect(abs(stalls.total.shares.reduce(0) { $0 + $1.share } - 1) < 1e-12)
     #expect(abs((stalls.total.shares[2].share) - 1400.0 / 3350) < 1e-12)
-    // Twice the overlap halves the wait, half the overlap doubles it.
+    // Twice the overlap halves the wait of 1400, beside 1950 other cycles; half the overlap doubles it.
     #expect(abs(stalls.total.memoryShareRange.lowerBound - 700.0 / 2650) < 1e-12)
-    #expect(abs(stalls.total.memoryShareRange.upperBound - 2800.0 / 4750) < 1e-12)
+    // And all from the last level: (40 × 70 + 20 × 200) ÷ 2.
+    #expect(abs(stalls.total.memoryShareRange.upperBound - 3400.0 / 5350) < 1e-12)
     let rates = Dictionary(uniqueKeysWithValues: stalls.total.rates.map { ($0.event, $0.perThousand) })
     #expect(rates["D1mr+D1mw"] == 17.25)
     #expect(rates["Bcm+Bim"] == 2.5)
@@ -70,7 +72,7 @@ import Testing
     #expect(abs(stalls.categories[0].entry.shareOfCycles - 2150.0 / 3350) < 1e-12)
     #expect(stalls.categories[0].entry.shareOfInstructions == 0.75)
     #expect(stalls.hotspots.map(\.function) == ["sgemm", "main"])
-    #expect(stalls.constants.count == 5)
+    #expect(stalls.constants.count == 6)
     #expect(stalls.conditions.map(\.name) == ["simulation.iterations"])
     #expect(stalls.degradation == nil)
     #expect(!stalls.absent.isEmpty)

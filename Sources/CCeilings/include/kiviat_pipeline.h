@@ -10,12 +10,12 @@ extern "C" {
 
 /// Additions in `kiviat_additions`, each of which needs the one before: a cycle each.
 #define KIVIAT_ADDITIONS 32u
-/// Instructions that do nothing in `kiviat_nothing`: as many a cycle as the processor can take in.
+/// Instructions in `kiviat_nothing` that wait for nothing and need no unit: as many a cycle as the processor can take in.
 #define KIVIAT_NOTHING 120u
 
 /// Runs the chain of additions so often.
 uint64_t kiviat_additions(uint64_t times);
-/// Runs the instructions that do nothing so often.
+/// Runs those instructions so often.
 void kiviat_nothing(uint64_t times);
 /// Branches on the lowest bit of each byte, by an instruction that can't be replaced with a conditional move. False where
 /// this processor has no such loop.

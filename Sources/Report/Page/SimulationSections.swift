@@ -48,8 +48,9 @@ extension ReportBuilder {
   }
 
   private static let caveat =
-    "It has no second level, no prefetcher, no ports and no chains of dependent instructions: it tells where waits come "
-    + "from, not how long a run takes. Stores don’t wait in it."
+    "Callgrind has a first and a last level: what the first misses and the last holds is taken to cost the second level’s "
+    + "latency, the least that it can. There is no prefetcher, no port and no chain of dependent instructions: the model "
+    + "tells where waits come from, not how long a run takes. Stores don’t wait in it."
 
   private func iterations(_ stalls: SimulatedStalls) -> String {
     guard let count = stalls.conditions.first(where: { $0.name == "simulation.iterations" })?.value.value?.number else {
@@ -85,7 +86,8 @@ extension ReportBuilder {
         if share.part == .memoryDependency {
           details.append(
             "\(NumberFormat.percent(entry.memoryShareRange.lowerBound)) if twice as many misses overlap, "
-              + "\(NumberFormat.percent(entry.memoryShareRange.upperBound)) if half as many")
+              + "\(NumberFormat.percent(entry.memoryShareRange.upperBound)) if half as many and the last level serves all"
+          )
         }
         return .init(color: color(share.part), name: share.part.rawValue, value: share.share, details: details)
       })
@@ -95,7 +97,11 @@ extension ReportBuilder {
     Table(
       columns: [.name(what), Table.Column("Of instructions"), Table.Column("Of cycles")]
         + SimulatedStalls.Part.allCases.map { Table.Column(ReportBuilder.capitalized($0.rawValue)) }
-        + [Table.Column("Memory, overlap ×2 … ÷2")],
+        + [
+          Table.Column(
+            "Memory, at least … at most",
+            hint: "twice the overlap … half of it, and every first-level miss from the last level")
+        ],
       rows: rows.map { label, entry in
         [Table.Cell(label), .share(entry.shareOfInstructions), .share(entry.shareOfCycles)]
           + entry.shares.map { .share($0.share, bar: false) }
