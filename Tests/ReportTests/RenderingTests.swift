@@ -53,7 +53,8 @@ struct RenderingTests {
     let document = ReportBuilder(characterization: characterization).document()
     #expect(
       document.sections.map(\.id) == [
-        "limits", "key-figures", "breakdown", "cpu-time", "kernels", "kernel-events", "functions", "categories", "roofline", "model",
+        "limits", "key-figures", "breakdown", "cpu-time", "kernels", "kernel-events", "functions", "categories",
+        "roofline", "model",
         "training", "threads", "series", "counters", "variation", "flame", "host", "not-measured", "cost",
       ])
   }

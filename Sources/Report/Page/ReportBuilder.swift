@@ -15,7 +15,8 @@ struct ReportBuilder {
 
   func document() -> ReportDocument {
     let sections: [ReportDocument.Section?] = [
-      limits, keyFigures, breakdown, cpuBreakdown, kernels, kernelEvents, functions, categories, roofline, model, training,
+      limits, keyFigures, breakdown, cpuBreakdown, kernels, kernelEvents, functions, categories, roofline, model,
+      training,
       inference, threads, series, counters, variation, flameGraph, host, notMeasured, cost,
     ]
     return ReportDocument(
