@@ -4,6 +4,7 @@
 #   make test                 all tests                                                         FILTER=NAME
 #   make build                the programs, optimized, in .build/release
 #   make install              into PREFIX (/usr/local)                                          PREFIX=DIR DESTDIR=DIR
+#   make test-pmu             the C shims on an emulated processor with counters; fetches 90 MB    PMU_CACHE=DIR VERBOSE=1
 #   make bench                our own hot paths, measured (Benchmarks/)
 #   make format | make lint   put the sources into shape | say where they are not
 #   make setup                the packages that building takes
@@ -29,7 +30,7 @@ endif
 HAS_TORCH = [[ "$$LIBTORCH" != none ]] && [[ -n "$$LIBTORCH" || -e /usr/include/ATen/record_function.h ]]
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-benchmarks profile test format lint bench install clean
+.PHONY: help setup build build-benchmarks profile test test-pmu format lint bench install clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -58,6 +59,10 @@ else
 	done; \
 	[[ -z "$$failed" ]] || { echo "failed:$$failed" >&2; exit 1; }
 endif
+
+# Not a part of `make test` and .ci/run: it takes a network the first time.
+test-pmu:
+	@Scripts/test-pmu
 
 format:
 	$(SWIFT) format -i -p -r Package.swift Sources Tests $(wildcard Benchmarks)

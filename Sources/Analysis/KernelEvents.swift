@@ -119,9 +119,10 @@ extension KernelEvents {
     /// Groups with counts, most time first.
     func rows(_ groups: [(item: KernelGroup, nanoseconds: Int64)], name: (KernelGroup) -> String) -> [Row] {
       groups.compactMap { group, nanoseconds -> Row? in
-        let counted = KernelGroup(kernels: group.kernels.filter { records[$0.id] != nil })
-        guard !counted.kernels.isEmpty else { return nil }
-        let counts = counts(counted)
+        guard group.kernels.contains(where: { records[$0.id] != nil }) else { return nil }
+        let counted = KernelGroup(
+          kernels: group.kernels.filter { records[$0.id]?.values.contains { $0.value.value != nil } == true })
+        let counts = counts(group)
         return Row(
           name: name(group), category: group.category, calls: counted.kernels.sum(\.calls),
           nanoseconds: counted.nanoseconds,

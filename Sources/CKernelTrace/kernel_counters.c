@@ -102,8 +102,8 @@ int kiviat_counters_open(
     int leader = group < counters->group_count ? counters->descriptor[counters->group[group].member[0]] : -1;
     int descriptor = open_event(event, leader, inherit, false);
     int failure = errno;
-    bool may_reduce =
-        (event->flags & (KIVIAT_COUNTER_EXCLUDES_USER | KIVIAT_COUNTER_EXCLUDES_KERNEL | KIVIAT_COUNTER_KERNEL_ONLY)) == 0;
+    // Each flag says which side to count, or that there is but one.
+    bool may_reduce = event->flags == 0;
     if (descriptor < 0 && may_reduce && (failure == EACCES || failure == EPERM)) {
       descriptor = open_event(event, leader, inherit, true);
       counters->is_reduced[i] = descriptor >= 0;

@@ -88,6 +88,7 @@ import Testing
     let events = try Self.events(Self.profile([never, Self.count(3, "page-faults", .nan)]))
     #expect(events.categories.map(\.counts.count).allSatisfy { $0 == 2 })
     #expect(events.categories[0].counts[0].value.unavailable?.reason == "the counter never ran")
+    #expect(events.categories[0].counted == 0 && events.categories[0].calls == 0)
     let none = KernelEvents.of(
       run(
         Self.profile([]) {

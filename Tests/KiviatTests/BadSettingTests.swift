@@ -67,6 +67,9 @@ import Testing
   @Test(arguments: [
     ["profile"], ["profile", "--"], ["profile", "-r", "0", "--", "true"], ["profile", "-r", "-1", "--", "true"],
     ["profile", "-r", "many", "--", "true"], ["profile", "-F", "-1", "--", "true"],
+    ["profile", "--kernel-events", "cycels", "--", "true"],
+    ["profile", "--kernel-events", "duration_time", "--", "true"],
+    ["profile", "--kernel-events", "r1,r2,r3,r4,r5,r6,r7,r8,r9", "--", "true"],
     ["profile", "-F", "1000000000", "--", "true"], ["profile", "-F", "x", "--", "true"],
     ["profile", "--unwind", "magic", "--", "true"], ["profile", "--counters", "some", "--", "true"],
     ["profile", "--no-such-option", "--", "true"], ["profile", "--steps", "10", "--", "true"],

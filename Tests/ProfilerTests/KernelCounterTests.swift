@@ -77,6 +77,17 @@ private func counts(
     #expect(record.value.provenance?.detail?.hasPrefix("read in 4 of 16 calls") == true)
   }
 
+  @Test func firstCallsStandForNoOthers() throws {
+    let first = counts(calls: 60, draws: [(1, [500])])
+    #expect(first.estimate(0) == nil)
+    let spec = PerfEventSpec("page-faults", .software, type: 1, config: 2)
+    let why = first.record(0, of: spec, isReduced: false, kernel: 1).value.unavailable
+    #expect(why?.reason.hasPrefix("only the first of its calls was read") == true)
+    // With one draw for the other 59: 500 and 59 times 3, by the ratio to the number of calls.
+    let both = try #require(counts(calls: 60, draws: [(1, [500]), (59, [3])]).estimate(0))
+    #expect(abs(both.value - 677) < 1e-9)
+  }
+
   @Test func aCounterThatTookTurnsIsScaled() throws {
     let half = counts(calls: 2, draws: [(1, [100]), (1, [140])], enabled: 10, running: 4)
     let spec = PerfEventSpec("cycles", .hardware, type: 0, config: 0)

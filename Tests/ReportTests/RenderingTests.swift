@@ -55,8 +55,8 @@ struct RenderingTests {
     #expect(
       document.sections.map(\.id) == [
         "limits", "key-figures", "breakdown", "waiting", "cpu-time", "kernels", "kernel-events", "functions",
-        "categories",
-        "metrics", "roofline", "efficiency", "model", "training", "threads", "series", "counters", "variation", "flame",
+        "categories", "metrics", "roofline", "efficiency", "model", "training", "threads", "series", "counters",
+        "variation", "flame",
         "host", "not-measured", "cost",
       ])
   }

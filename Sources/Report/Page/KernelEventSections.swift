@@ -86,14 +86,19 @@ extension ReportBuilder {
         return cells
       },
       note: least < 0.995
-        ? "Some kernels ran in no call that was read; those that were counted are at least \(NumberFormat.percent(least)) of a row’s time."
+        ? "Some kernels ran in no call that was read, or in first calls alone, which stand for no others. Those that were counted are at least \(NumberFormat.percent(least)) of a row’s time."
         : nil)
   }
 
   private func eventCell(_ count: KernelEvents.Count) -> Table.Cell {
     var cell = Table.Cell.measured(count.value, unit: count.unit)
     guard let value = count.value.value, let upper = count.interval?.upper, value > 0 else { return cell }
-    cell.text += " ±\u{202F}\(NumberFormat.percent((upper - value) / value))"
+    let lower = count.interval?.lower ?? 0
+    // A margin of several times the value is easier to read as the two ends.
+    cell.text +=
+      lower > 0
+      ? " ±\u{202F}\(NumberFormat.percent((upper - value) / value))"
+      : " (0…\(NumberFormat.quantity(upper, unit: count.unit)))"
     return cell
   }
 }
