@@ -4,6 +4,8 @@ import Profiler
 /// Makes the collectors of each repetition of one profile.
 final class Collectors {
   private let events: [PerfEventSpec]
+  /// What to count on memory controllers, for the whole machine.
+  private let machineEvents: [PerfEventSpec]
   /// What to count by kernel; `nil` for what this machine offers.
   private let kernelEvents: [PerfEventSpec]?
   /// Whether the target traces its kernels and logs its progress: then there is more to collect.
@@ -15,8 +17,12 @@ final class Collectors {
   /// The log of the repetition that runs.
   private(set) var log: WorkloadLogCollector?
 
-  init(events: [PerfEventSpec], kernelEvents: [PerfEventSpec]?, plan: CountingPlan?, isTraced: Bool) {
+  init(
+    events: [PerfEventSpec], machineEvents: [PerfEventSpec], kernelEvents: [PerfEventSpec]?, plan: CountingPlan?,
+    isTraced: Bool
+  ) {
     self.events = events
+    self.machineEvents = machineEvents
     self.kernelEvents = kernelEvents
     self.plan = plan
     self.isTraced = isTraced
@@ -31,6 +37,10 @@ final class Collectors {
       counting.totals().first { $0.event == "task-clock" }?.value.value.map { UInt64($0) }
     }
     var collectors: [any Collector] = [counting]
+    if !machineEvents.isEmpty {
+      collectors.append(
+        MemoryTrafficCollector(events: machineEvents, access: context.access, firstPosition: events.count))
+    }
     if isTraced {
       let trace = KernelTraceCollector()
       let log = WorkloadLogCollector()

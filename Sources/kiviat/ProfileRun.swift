@@ -96,6 +96,8 @@ final class ProfileRunner {
 
   private let measuring: MeasuringOptions
   private let events: [PerfEventSpec]
+  /// What the memory controllers count.
+  private let machineEvents: [PerfEventSpec]
   private let metrics: MetricsFile?
   private let host: Profiler.Host
   /// Which events are counted in which run, for `--no-multiplex`.
@@ -117,6 +119,8 @@ final class ProfileRunner {
     let family = measuring.metrics != nil || !host.perf.hardwarePMUs.isEmpty ? MetricFamily.ofThisMachine(host) : nil
     metrics = try measuring.metrics.flatMap { path in try family.map { try MetricsFile(path, family: $0) } }
     events = usual + (try Self.catalogueEvents(usual, family, metrics, measuring, host))
+    let countsMachine = measuring.events.isEmpty && measuring.counters != .off
+    machineEvents = countsMachine ? try family.map { try MetricEvents().machineWide($0) } ?? [] : []
     kernelEvents = try measuring.parsedKernelEvents()
   }
 
@@ -192,7 +196,8 @@ final class ProfileRunner {
     let ceilings = target.isBenchmark ? benchmarkCeilings : knownCeilings
     let host = host
     let collectors = Collectors(
-      events: events, kernelEvents: kernelEvents, plan: plan, isTraced: target.isBenchmark)
+      events: events, machineEvents: machineEvents, kernelEvents: kernelEvents, plan: plan, isTraced: target.isBenchmark
+    )
     let session = ProfileSession(options: options) { collectors.make($0) + target.collectors() }
     // The session keeps it off itself; the command gets it as we got it.
     signal(SIGPIPE, Kiviat.inheritedPipeSignal)

@@ -16,6 +16,8 @@ struct SimulatedHost: CustomTestStringConvertible {
   var signature: String?
   var pageSize = 4096
   var tool: String?
+  /// Version of Valgrind.
+  var valgrind: String?
 
   var testDescription: String { name }
 
@@ -26,7 +28,7 @@ struct SimulatedHost: CustomTestStringConvertible {
       pageSize: pageSize)
     let isRoot = (texts["/proc/self/status"] ?? "").contains("Uid:\t0")
     system.perf = SimulatedPerf(perf)
-    let probes = DoctorProbes.probe(
+    var probes = DoctorProbes.probe(
       system, workloadTool: tool, temporaryFolderIsUsable: true,
       tracepoint: { () throws(EventError) in
         guard isRoot else {
@@ -35,6 +37,7 @@ struct SimulatedHost: CustomTestStringConvertible {
         }
         return PerfEventSpec("sched:sched_wakeup", .tracepoint, type: PERF_TYPE_TRACEPOINT.rawValue, config: 300)
       })
+    probes.valgrind = valgrind
     return Doctor.examine(Host.read(system), probes)
   }
 
@@ -196,6 +199,7 @@ extension SimulatedHost {
     host.energy(sockets: 2, isReadable: true, hasMemory: true)
     host.texts["/usr/lib/x86_64-linux-gnu/libtorch_cpu.so.1.13"] = ""
     host.tool = "/usr/local/bin/kiviat-workload"
+    host.valgrind = "3.22.0"
     return host
   }
 
@@ -312,6 +316,7 @@ extension SimulatedHost {
     host.texts["/sys/bus/event_source/devices/cpu/type"] = nil
     host.perf.pmus = []
     host.signature = "KVMKVMKVM"
+    host.valgrind = "3.19.0"
     host.texts["/sys/class/dmi/id/sys_vendor"] = "QEMU\n"
     return host
   }
