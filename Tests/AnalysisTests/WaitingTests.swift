@@ -162,6 +162,25 @@ private func thread(_ tid: Int32, _ life: Int64, _ name: String = "program") -> 
     #expect(run.wall == 1000)
   }
 
+  /// A suite's member is the mean of its runs; what a run lacks is nothing there.
+  @Test func membersAreTheMeanOfTheirRuns() throws {
+    let one = Self.traced()
+    var other = Self.traced()
+    other.repetitions[0].kernels[0].category = .relu
+    other.repetitions[0].threadTimes[0].category = .relu
+    let member = SuiteMember(
+      id: "A", title: "A", evidence: RunEvidence.of(one, name: "1") + RunEvidence.of(other, name: "2"))
+    let parts = try #require(member.categoryWaiting.value)
+    #expect(Set(parts.map(\.name)) == ["convolution", "ReLU", "outside the trace", "outside kernels"])
+    for (name, share) in [("convolution", 0.3), ("ReLU", 0.3), ("outside the trace", 0.3), ("outside kernels", 0.1)] {
+      #expect(isClose(try #require(parts.first { $0.name == name }).share, share))
+    }
+    let spinning = parts.first { $0.name == "ReLU" }?.states.first { $0.state == .spinning }?.share
+    #expect(isClose(try #require(spinning), 0.12))
+    #expect(isClose(try #require(member.waiting.value?.first { $0.state == .spinning }?.share), 0.276))
+    #expect(SuiteMember(id: "B", title: "B", because: "nothing").categoryWaiting.unavailable?.reason == "nothing")
+  }
+
   /// Two cells of 20 samples are one of 40; a third has enough of its own.
   @Test func smallCellsAreTakenTogether() throws {
     var stacks = Stacks()
