@@ -82,7 +82,7 @@ public struct SimulatedStalls: Codable, Sendable, Equatable {
 
   /// A native function, self only.
   public struct Hotspot: Codable, Sendable, Equatable {
-    /// Its name, or its address; all functions without a row of their own go together under a name in parentheses.
+    /// Its name, or its address where there is no symbol.
     public var function: String
     /// Library or executable.
     public var module: String
@@ -111,6 +111,8 @@ public struct SimulatedStalls: Codable, Sendable, Equatable {
 
   /// Hotspots that are kept.
   static let limit = 60
+  /// The name under which a profile holds all functions without a row of their own.
+  static let rest = "(all others)"
   /// The name of the state that a simulated run leaves.
   static let collector = "simulation"
 }
@@ -154,7 +156,7 @@ extension SimulatedStalls {
       },
       degradation: state?.outcome == .degraded ? state?.reason : nil, total: all,
       categories: sorted(.category).map { Category(category: $0.0.category, entry: $0.1) },
-      hotspots: sorted(.function).prefix(limit).map {
+      hotspots: sorted(.function).filter { $0.0.name != rest }.prefix(limit).map {
         Hotspot(function: $0.0.name, module: $0.0.module, category: $0.0.category, entry: $0.1)
       }, absent: absent)
     return Measured(stalls, .simulated, detail: state?.method)

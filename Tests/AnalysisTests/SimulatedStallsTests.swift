@@ -38,6 +38,7 @@ import Testing
         + counts(.category, .gemm, "", ["Ir": 3000, "D1mr": 60, "DLmr": 20])
         + counts(.category, nil, "", ["Ir": 1000, "I1mr": 12, "ILmr": 2, "Bcm": 8, "Bim": 2])
         + counts(.function, .gemm, "sgemm", ["Ir": 3000, "D1mr": 60, "DLmr": 20])
+        + counts(.function, .gemm, "(all others)", ["Ir": 0])
         + counts(.function, nil, "main", ["Ir": 1000, "I1mr": 12, "ILmr": 2, "Bcm": 8, "Bim": 2])
     }
   }
