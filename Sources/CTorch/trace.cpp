@@ -7,6 +7,7 @@
 #include "trace_file.h"
 #include "trace_rules.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/record_function.h>
@@ -458,6 +459,7 @@ void open(const char *path) {
     std::fill(std::begin(by_logical_thread), std::end(by_logical_thread), nullptr);
   }
   if (path) simulation_open();
+  set_counters_inherit(at::get_num_threads() > 1);
   // The caller's thread is the first, so "main".
   if (!join()) {
     std::lock_guard<std::mutex> lock(mutex);

@@ -73,6 +73,7 @@ namespace {
 
 std::vector<kiviat_counter_event> wanted;
 double wanted_time_share = 0;
+bool wants_inheritance = true;
 
 /// Threads whose counts the main thread includes.
 struct Others {
@@ -249,6 +250,8 @@ void set_counter_events(const char *lines, double time_share) {
   wanted_time_share = time_share;
 }
 
+void set_counters_inherit(bool inherit) { wants_inheritance = inherit; }
+
 uint32_t counter_event_count() { return uint32_t(wanted.size()); }
 
 void open_counters(TraceFile &file, TraceThread *thread) {
@@ -262,7 +265,10 @@ void open_counters(TraceFile &file, TraceThread *thread) {
   auto counters = static_cast<ThreadCounters *>(memory);
   counters->events = header->event_count;
   counters->header = header;
-  counters->includes_others = thread->is_main;
+  // An open trace keeps to what it began with.
+  if (thread->is_main) header->inherits = wants_inheritance;
+  const bool inherits = header->inherits != 0;
+  counters->includes_others = thread->is_main && inherits;
   counters->random = uint64_t(thread->region->tid) * 0x9e3779b97f4a7c15u | 1;
   counters->weight = 1;
   if (thread->is_main) {
@@ -273,7 +279,7 @@ void open_counters(TraceFile &file, TraceThread *thread) {
     others.earlier = threads_of_this_process();
     header->earlier_threads = uint32_t(std::max<size_t>(others.earlier.size(), 1) - 1);
   }
-  int opened = kiviat_counters_open(&counters->counters, wanted.data(), count, true);
+  int opened = kiviat_counters_open(&counters->counters, wanted.data(), count, inherits);
   if (thread->is_main) {
     for (int i = 0; i < count; i++) {
       header->event[i].name = file.add_string(wanted[size_t(i)].name);

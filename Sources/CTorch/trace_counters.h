@@ -13,6 +13,9 @@ namespace kiviat {
 /// `time_share`: of the time of each kind of root operation, the share that reading counters in it may take; only so
 /// many of its calls are read. The first call of each kind is read always.
 void set_counter_events(const char *lines, double time_share);
+/// Whether operations have other threads compute for them: these count then, too, and each reading is a system call.
+/// Else a thread reads its counters in user mode, where it may.
+void set_counters_inherit(bool inherit);
 /// How many events a new trace file has room for.
 uint32_t counter_event_count();
 

@@ -130,7 +130,8 @@ public final class KernelCounterCollector: Collector {
     }
     let method =
       "\(counted.joined(separator: ", ")): read at the begin and end of kernels, "
-      + "with the threads that they start, in a part of the calls of short ones"
+      + (header.inherits != 0 ? "with the threads that they start" : "on the one thread that computes")
+      + ", in a part of the calls of short ones"
     return CollectorState(
       name, counted.isEmpty ? .unavailable : reasons.isEmpty ? .measured : .degraded,
       method: counted.isEmpty ? "" : method, reason: reasons.isEmpty ? nil : reasons.joined(separator: "; "),

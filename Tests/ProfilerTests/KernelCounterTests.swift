@@ -199,6 +199,7 @@ private func counts(
     #expect(data.quantity("kernel_trace.counter_cost")?.value.value?.number == 1500)
     #expect(data.quantity("kernel_trace.counter_overhead")?.value.value?.number == 77)
     #expect(state.outcome == .degraded && state.method.hasPrefix("page-faults: read"))
+    #expect(state.method.contains("the one thread that computes"))
     let reason = try #require(state.reason)
     #expect(reason.contains("instructions: too many open files"))
     #expect(reason.contains("cpu-migrations: kernel.perf_event_paranoid is 2"))

@@ -33,8 +33,11 @@ enum Counting {
 
   /// Counts events by kernel while `body` runs, in each call where the share of time is large.
   static func counted(
-    _ events: [String], share: Double = 1e9, _ body: () throws -> Void
+    _ events: [String], share: Double = 1e9, threads: Int = 2, _ body: () throws -> Void
   ) throws -> (kernels: [String: CountedKernel], reader: KernelTraceReader) {
+    let before = Torch.threads
+    Torch.threads = threads
+    defer { Torch.threads = before }
     let lines = KernelCounterCollector.lines(try EventParser().parse(events))
     return try counted(lines: lines, share: share, body)
   }
@@ -109,6 +112,21 @@ extension Computing {
       // Each thread has an entry of its own; the last one is in the table.
       #expect(kernels["test::other"]?.value() == 30)
       #expect(kernels["test::other"]?.thread == "worker")
+    }
+
+    @Test(
+      "Where one thread computes, only that is counted", .enabled(if: Counting.canBreak, "no breakpoint events here"))
+    func oneThread() throws {
+      let (kernels, reader) = try Counting.counted([Counting.breakpoint], threads: 1) {
+        for _ in 0..<4 { traced_nest("test::outer", 3, "test::inner", 5, 2, 4) }
+        traced_other_thread("test::main", "test::other", 30, 2)
+        traced_worker("test::parallel", 20, 3)
+      }
+      #expect(reader.header.inherits == 0)
+      #expect(kernels["test::outer"]?.value() == 28 && kernels["test::inner"]?.value() == 40)
+      // A traced thread counts for itself; one that libtorch did not start counts for nobody.
+      #expect(kernels["test::main"]?.value() == 2 && kernels["test::other"]?.value() == 30)
+      #expect(kernels["test::parallel"]?.value() == 3)
     }
 
     @Test("Page faults are those of fresh memory", .enabled(if: Counting.canCount, "no perf events here"))

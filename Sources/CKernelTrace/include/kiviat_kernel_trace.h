@@ -168,7 +168,8 @@ typedef struct {
   uint32_t uncounted_threads;
   /// Threads that were there before counting began: what they did for a kernel is not in its counts.
   uint32_t earlier_threads;
-  uint32_t reserved;
+  /// Whether threads that a traced one starts count, too.
+  uint32_t inherits;
   double counter_reading_ns;
   uint64_t counter_overhead_ns;
   kiviat_trace_event event[KIVIAT_TRACE_EVENTS];
