@@ -46,6 +46,9 @@ public struct Efficiency: Codable, Sendable, Equatable {
     public var nanoseconds: Int64
     /// Share of the main thread's kernel time, 0…1.
     public var shareOfKernels: Double
+    /// Working time of all threads while these kernels ran ÷ (their time × hardware threads); `nil` for single kernels and
+    /// where thread time was not told apart by kernels.
+    public var occupancy: Double?
     /// FLOPs ÷ measured peak ÷ time, of the kernels whose FLOPs are known; `nil` when there are none.
     public var compute: Double?
     /// Time that the operands take at the bandwidth of each kernel's level ÷ time, of the kernels whose bytes are known;
@@ -73,6 +76,10 @@ public struct Efficiency: Codable, Sendable, Equatable {
 extension Efficiency {
   /// What a value of each kind means.
   public static let definitions: [(name: String, definition: String)] = [
+    (
+      "thread occupancy",
+      "time in which threads work, neither spinning at a barrier nor in a page fault ÷ (time of the kernels × hardware threads)"
+    ),
     ("compute efficiency", "FLOPs ÷ (time × measured peak FLOP/s)"),
     (
       "bandwidth efficiency",
@@ -82,7 +89,9 @@ extension Efficiency {
     ("of the roof", "time at the kernel’s own limit, arithmetic or its level’s bandwidth ÷ time"),
   ]
 
-  static func of(_ run: Run, roofline: Measured<Roofline>) -> Measured<Efficiency> {
+  static func of(
+    _ run: Run, roofline: Measured<Roofline>, waiting: Measured<WaitingBreakdown>
+  ) -> Measured<Efficiency> {
     let kernels = run.mainKernels
     guard !kernels.isEmpty else { return .unavailable(run.noKernels) }
     // The roofline has looked whether the ceilings can be right.
@@ -104,8 +113,18 @@ extension Efficiency {
       let key = KernelHotspots.ShapeKey(name: kernel.name, shapes: kernel.shapes, types: kernel.types)
       byKernel[key, default: (Work(), kernel.category)].work.add(work)
     }
+    let threads = run.hardwareThreads.value
+    let parts = waiting.value?.categories.value ?? []
+    /// Of a category, or of all.
+    func occupancy(_ category: KernelCategory?, _ nanoseconds: Int64) -> Double? {
+      let own = parts.filter { category == nil ? $0.category != nil : $0.category == category }
+      guard let threads, threads > 0, nanoseconds > 0, !own.isEmpty else { return nil }
+      return Double(own.sum { $0.time(.working) }) / (Double(nanoseconds) * threads)
+    }
     func row(_ name: String, _ shapes: String?, _ category: KernelCategory?, _ work: Work) -> Row {
-      work.row(name, shapes: shapes, category: category, of: time, levels: machine.levels)
+      var row = work.row(name, shapes: shapes, category: category, of: time, levels: machine.levels)
+      if shapes == nil { row.occupancy = occupancy(category, work.nanoseconds) }
+      return row
     }
     return Measured(
       Efficiency(

@@ -8,7 +8,7 @@ public enum ProfileDetail: Sendable {
   /// Everything.
   case whole
   /// What a suite's report looks at: kernels that differ in nothing but module path and id are added up (the path is empty then,
-  /// and CPU time is left out), and the points of time series are left out.
+  /// and CPU time is left out), and the points of time series and the events of single kernels are left out.
   case summary
 }
 

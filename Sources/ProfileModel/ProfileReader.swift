@@ -123,7 +123,7 @@ private struct ProfileReader {
     try readRun(db)
     try readTotals(db, detail)
     try readSamples(db)
-    if version >= 2 { try readMicroarchitecture(db) }
+    if version >= 2 { try readMicroarchitecture(db, detail) }
     switch detail {
     case .whole: try readKernels(db)
     case .summary: try readMergedKernels(db)
@@ -294,7 +294,7 @@ private struct ProfileReader {
   private static let provenanceColumns = "source, running_fraction, detail, reason, remedy"
 
   /// The tables of version 2.
-  private mutating func readMicroarchitecture(_ db: Database) throws {
+  private mutating func readMicroarchitecture(_ db: Database, _ detail: ProfileDetail) throws {
     try eachOfRepetition(
       db, "pid, tid, start_ns, phase, category, state, time_ns, source, detail", from: "thread_time",
       order: "start_ns, pid, tid, phase, category, state"
@@ -306,6 +306,20 @@ private struct ProfileReader {
           state: try f.name(or: .other), nanoseconds: try f.integer(),
           provenance: Provenance(try f.name(or: .derived), detail: try f.textOrNil())))
     }
+    // A summary keeps no kernels apart that events could belong to.
+    if detail == .whole { try readKernelCounters(db) }
+    try eachOfRepetition(
+      db, "scope, category, name, module, event, value", from: "simulated_count",
+      order: "scope, category, name, module, event"
+    ) { f, data in
+      data.simulatedCounts.append(
+        SimulatedCount(
+          scope: try f.name(or: .function), category: try f.nameOrNil(or: .uncategorized), name: try f.text(),
+          module: try f.text(), event: try f.text(), value: try f.real()))
+    }
+  }
+
+  private mutating func readKernelCounters(_ db: Database) throws {
     try eachOfRepetition(
       db, "kernel, event, unit, value, \(Self.provenanceColumns), low, high", from: "kernel_counter",
       order: "kernel, event"
@@ -316,15 +330,6 @@ private struct ProfileReader {
       counter.value = try f.measured(value, notANumber: .nan)
       counter.interval = try f.intervalOrNil()
       data.kernelCounters.append(counter)
-    }
-    try eachOfRepetition(
-      db, "scope, category, name, module, event, value", from: "simulated_count",
-      order: "scope, category, name, module, event"
-    ) { f, data in
-      data.simulatedCounts.append(
-        SimulatedCount(
-          scope: try f.name(or: .function), category: try f.nameOrNil(or: .uncategorized), name: try f.text(),
-          module: try f.text(), event: try f.text(), value: try f.real()))
     }
   }
 
@@ -375,10 +380,6 @@ private struct ProfileReader {
       for sample in data.samples.indices {
         data.samples[sample].kernel = data.samples[sample].kernel.map { replaced[$0] ?? $0 }
       }
-      for counter in data.kernelCounters.indices {
-        let id = data.kernelCounters[counter].kernel
-        data.kernelCounters[counter].kernel = replaced[id] ?? id
-      }
       repetitions[current.index] = data
     }
     while true {
@@ -391,10 +392,7 @@ private struct ProfileReader {
         let index = Int(try row.integer(0))
         if current?.index != index {
           store(&repetitions)
-          let data = repetitions[index]
-          let sampled = (data?.samples ?? []).compactMap(\.kernel)
-          let counted = (data?.kernelCounters ?? []).map(\.kernel)
-          current = (index, MergedKernels(referenced: Set(sampled + counted)))
+          current = (index, MergedKernels(referenced: Set((repetitions[index]?.samples ?? []).compactMap(\.kernel))))
         }
         try current?.kernels.add(row) { try record(index, $0) }
       case let code: throw DatabaseError(resultCode: ResultCode(rawValue: code))

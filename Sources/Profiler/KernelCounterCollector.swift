@@ -17,32 +17,34 @@ public final class KernelCounterCollector: Collector {
   private let trace: KernelTraceCollector
   private let isOff: Bool
   private var failure: String?
+  /// Why there is nothing to count by default.
+  private let nothingToCount: Unavailable?
   /// Calls when an entry's counts were last written, by thread and entry.
   private var written: [[UInt64]] = []
 
   /// Makes a collector.
   ///
   /// - Parameters:
-  ///   - events: What to count, at most ``eventLimit``; none to count nothing.
+  ///   - events: What to count, at most ``eventLimit``; none to count nothing; `nil` for ``defaultExpression``, where
+  ///     there are hardware counters.
   ///   - options: With `counters` off nothing is counted.
   ///   - access: What perf events offer here.
   ///   - trace: Reads the trace.
   public init(
-    events: [PerfEventSpec], options: ProfileOptions, access: PerfAccess, trace: KernelTraceCollector
+    events: [PerfEventSpec]?, options: ProfileOptions, access: PerfAccess, trace: KernelTraceCollector
   ) {
-    self.events = Array(events.prefix(Self.eventLimit))
+    // Software events alone are not worth their reading unless somebody asks for them.
+    nothingToCount = events == nil ? access.noHardware : nil
+    let usual = nothingToCount == nil ? (try? EventParser().parse([Self.defaultExpression])) ?? [] : []
+    self.events = Array((events ?? usual).prefix(Self.eventLimit))
     self.access = access
     self.trace = trace
-    isOff = events.isEmpty || options.counters == .off
+    isOff = self.events.isEmpty || options.counters == .off
   }
 
-  /// What is counted when the user names nothing: what a processor's counters tell of a kernel, or what the operating
-  /// system tells of it where there are none. A group each, so that one read takes them all.
-  public static func defaultExpression(_ access: PerfAccess) -> String {
-    access.noHardware == nil
-      ? "{cycles,instructions,cache-misses,branch-misses},{page-faults,task-clock}"
-      : "{page-faults,context-switches,task-clock}"
-  }
+  /// What is counted when the user names nothing: what a processor's counters tell of a kernel. A group each, so that one
+  /// read takes them all.
+  public static let defaultExpression = "{cycles,instructions,cache-misses,branch-misses},{page-faults,task-clock}"
 
   /// Leaves the list of events where the workload looks for it.
   public func prepare(_ target: TargetContext) -> CollectorState {
@@ -86,6 +88,11 @@ public final class KernelCounterCollector: Collector {
 
   /// Measured when each event that was asked for is counted, from hardware where hardware was wanted.
   public var state: CollectorState {
+    if let nothingToCount {
+      return CollectorState(
+        name, .unavailable, reason: nothingToCount.reason,
+        remedy: "--kernel-events page-faults,task-clock counts software events by kernel")
+    }
     guard !isOff else { return CollectorState(name, .off, reason: "switched off (--kernel-events none)") }
     if let failure { return CollectorState(name, .unavailable, reason: failure) }
     guard let reader = trace.reader else {

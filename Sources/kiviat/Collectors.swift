@@ -46,10 +46,8 @@ final class Collectors {
       let log = WorkloadLogCollector()
       sampling.attributor = trace
       self.log = log
-      let byKernel =
-        kernelEvents ?? (try? EventParser().parse([KernelCounterCollector.defaultExpression(context.access)])) ?? []
       let counts = KernelCounterCollector(
-        events: byKernel, options: context.options, access: context.access, trace: trace)
+        events: kernelEvents, options: context.options, access: context.access, trace: trace)
       collectors += [trace, counts, log]
     }
     return collectors + [sampling] + HostCollectors.make(for: context, isTraced: isTraced)

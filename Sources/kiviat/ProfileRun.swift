@@ -37,8 +37,7 @@ struct MeasuringOptions: ParsableArguments {
   @Option(
     name: .long,
     help: """
-      Events to count by traced kernel, as with -e; auto (hardware events where there are some, else page faults, context \
-      switches and CPU time) or none.
+      Events to count by traced kernel, as with -e; auto (cycles, instructions and misses where there are counters) or none.
       """)
   var kernelEvents = "auto"
 

@@ -18,7 +18,7 @@ import Testing
 
   static func efficiency(_ kernels: [KernelRecord], host: [Quantity] = host) -> Measured<Efficiency> {
     let run = run(profile(host: host) { $0.kernels = kernels })
-    return Efficiency.of(run, roofline: Roofline.of(run))
+    return Efficiency.of(run, roofline: Roofline.of(run), waiting: WaitingBreakdown.of(CallTree(run), run))
   }
 
   @Test func levelsByTheBytesOfOneCall() throws {
@@ -76,6 +76,34 @@ import Testing
     // 1.61 s of 4 s whose FLOPs are known; 0.8 + 0.8 + 0.6 s of 3 s whose roof is known.
     #expect(isClose(result.whole.compute ?? 0, 1.61 / 4) && isClose(result.whole.roof ?? 0, 2.2 / 3))
     #expect(isClose(result.categories.reduce(0) { $0 + $1.shareOfKernels }, 1))
+  }
+
+  /// Working time of all threads while a category's kernels ran ÷ (their time × two hardware threads).
+  @Test func occupancyCountsWorkAlone() throws {
+    func row(_ state: TimeState, _ time: Int64, _ category: KernelCategory?, tid: Int32 = 1) -> ThreadTime {
+      ThreadTime(
+        pid: 1, tid: tid, startNanoseconds: 0, phase: .forward, category: category, state: state, nanoseconds: time,
+        provenance: Provenance(.softwareCounter))
+    }
+    let run = run(
+      profile(host: Self.host) {
+        $0.kernels = [
+          kernel("mm", .gemm, self: 1000, flops: 1, bytes: 1),
+          kernel("add", .elementWise, self: 500, flops: 1, bytes: 1),
+        ]
+        $0.threadTimes = [
+          row(.working, 1000, .gemm), row(.working, 600, .gemm, tid: 2), row(.lock, 400, .gemm, tid: 2),
+          row(.working, 500, .elementWise), row(.lock, 500, .elementWise, tid: 2), row(.working, 300, nil),
+        ]
+      })
+    let result = try #require(
+      Efficiency.of(run, roofline: Roofline.of(run), waiting: WaitingBreakdown.of(CallTree(run), run)).value)
+    #expect(isClose(result.categories.first { $0.category == .gemm }?.occupancy ?? 0, 1600.0 / 2000))
+    #expect(isClose(result.categories.first { $0.category == .elementWise }?.occupancy ?? 0, 500.0 / 1000))
+    #expect(isClose(result.whole.occupancy ?? 0, 2100.0 / 3000))
+    #expect(result.kernels.allSatisfy { $0.occupancy == nil })
+    #expect(
+      try #require(Self.efficiency([kernel("mm", .gemm, self: 9, flops: 1, bytes: 1)]).value).whole.occupancy == nil)
   }
 
   /// Machines that tell no caches, or whose ceilings are missing.

@@ -58,6 +58,21 @@ import Testing
     #expect(!summary.metrics.contains { $0.name == "total_slots" })
   }
 
+  /// A suite's axes are the technical report's five metrics where hardware counts; what nothing stands for has no axis.
+  @Test func axesOfTheKiviatDiagram() throws {
+    let patterns = try #require(RunEvidence.of(Self.zen4(), name: "a").first).run.patterns
+    let names = patterns.map(\.name)
+    #expect(names.first == "thread occupancy" && names.last == "compute efficiency")
+    #expect(names.contains("IPC efficiency") && !names.contains("store efficiency"))
+    #expect(!names.contains { $0.contains("simulated") } && !names.contains("kernel share"))
+    // Not counted here: said, and no zero.
+    let summary = Characterization(of: Self.zen4()).metrics
+    for (axis, name) in [("IPC efficiency", "ipc_efficiency"), ("load efficiency", "gld_efficiency")] {
+      #expect(
+        patterns.first { $0.name == axis }?.value == summary.published.first { $0.name == name }?.value, "\(axis)")
+    }
+  }
+
   @Test func aProcessorWithoutSlotEventsDividesItsCycles() {
     let host = [
       Self.text("host.cpu.vendor", "Arm"), quantity("host.cpu.family", 3, "1"),

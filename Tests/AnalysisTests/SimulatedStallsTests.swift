@@ -43,6 +43,25 @@ import Testing
     }
   }
 
+  @Test("Axes of the Kiviat diagram are the technical report's where a simulator tells them")
+  func axes() throws {
+    let patterns = try #require(RunEvidence.of(simulated(), name: "a").first).run.patterns
+    #expect(
+      patterns.map(\.name) == [
+        "thread occupancy", "IPC efficiency, simulated", "load efficiency, simulated", "store efficiency, simulated",
+        "memory-bandwidth use", "compute efficiency",
+      ])
+    // 1000 of 3350 cycles at full width; 60 of 900 loads and 9 of 300 stores miss.
+    #expect(abs((patterns[1].value.value ?? 0) - 1000.0 / 3350) < 1e-12)
+    #expect(abs((patterns[2].value.value ?? 0) - (1 - 60.0 / 900)) < 1e-12)
+    #expect(abs((patterns[3].value.value ?? 0) - (1 - 9.0 / 300)) < 1e-12)
+    #expect(patterns[1...3].allSatisfy { $0.value.provenance?.source == .simulated })
+    var partial = simulated()
+    partial.repetitions[0].simulatedCounts.removeAll { $0.event == "Dw" }
+    let stores = try #require(RunEvidence.of(partial, name: "a").first).run.patterns[3]
+    #expect(stores.value.unavailable != nil)
+  }
+
   @Test("Cycles and shares by hand")
   func byHand() throws {
     let stalls = try #require(SimulatedStalls.of(run(simulated())).value)

@@ -66,7 +66,11 @@ extension RunEvidence {
     machine = run.hostNumber("host.cpu.logical").value.map { "\(model), \(Int($0)) hardware threads" } ?? model
     metric = settings["metric"] ?? training?.metric
     let threadTime = WaitingBreakdown.of(tree, run)
-    let patterns = AccessPattern.all(of: run, roofline: roofline, waiting: threadTime)
+    simulatedStalls = SimulatedStalls.of(run)
+    let metrics = MetricSummary.of(run)
+    let patterns = AccessPattern.all(
+      of: run,
+      AccessPattern.Sources(roofline: roofline, waiting: threadTime, metrics: metrics, simulation: simulatedStalls))
     let breakdown = RuntimeBreakdown.of(run)
     let seconds = { (value: Measured<Double>?) -> Measured<Double> in
       (value ?? .unavailable(Unavailable("the run kept no training log"))).map { $0 / 1e9 }
@@ -113,7 +117,6 @@ extension RunEvidence {
     }
     categoryFunctions = CategoryFunctions.of(tree, run)
     self.roofline = roofline
-    simulatedStalls = SimulatedStalls.of(run)
   }
 }
 

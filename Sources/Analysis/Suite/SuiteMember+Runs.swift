@@ -50,7 +50,9 @@ extension SuiteMember {
     secondsToQuality = Self.mean(counted.map(\.run.secondsToQuality), of: "time to quality")
     variation = Self.variation(counted.map(\.run.epochs), "epochs to quality")
     timeVariation = Self.variation(counted.map(\.run.secondsToQuality), "time to quality")
-    patterns = first.run.patterns.map { pattern in
+    // One repeat is simulated for all, and then has axes that the others lack.
+    let richest = counted.first { $0.simulatedStalls.value != nil } ?? first
+    patterns = richest.run.patterns.map { pattern in
       NamedQuantity(
         pattern.name, label: pattern.label, unit: pattern.unit,
         Self.median(counted.compactMap { run in run.run.patterns.first { $0.name == pattern.name }?.value }))

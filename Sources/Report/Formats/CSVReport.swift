@@ -228,7 +228,8 @@ struct CSVReport {
     if case .measured(let efficiency, let provenance) = c.efficiency {
       for row in [efficiency.whole] + efficiency.categories {
         for (name, value) in [
-          ("compute", row.compute), ("bandwidth", row.bandwidth), ("dram", row.dram), ("roof", row.roof),
+          ("occupancy", row.occupancy), ("compute", row.compute), ("bandwidth", row.bandwidth), ("dram", row.dram),
+          ("roof", row.roof),
         ] {
           if let value { w.row("efficiency", row.name, name, value, "share", provenance: provenance) }
         }

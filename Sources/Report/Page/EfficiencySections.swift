@@ -46,7 +46,9 @@ extension ReportBuilder {
       "The kernels use \(NumberFormat.percent(compute)) of the machine’s peak arithmetic; for \(NumberFormat.percent(level.share)) of their time \(level.level) is the closest memory that holds a call’s operands, and they use \(NumberFormat.percent(level.efficiency)) of its bandwidth"
   }
 
-  private static func values(_ row: Efficiency.Row) -> [Double?] { [row.compute, row.bandwidth, row.dram, row.roof] }
+  private static func values(_ row: Efficiency.Row) -> [Double?] {
+    [row.occupancy, row.compute, row.bandwidth, row.dram, row.roof]
+  }
 
   private func efficiencyChart(_ efficiency: Efficiency) -> KiviatChart {
     let shown = efficiency.categories.filter { row in

@@ -15,7 +15,8 @@ struct ReportBuilder {
 
   func document() -> ReportDocument {
     let sections: [ReportDocument.Section?] = [
-      limits, keyFigures, breakdown, waiting, cpuBreakdown, kernels, kernelEvents, functions, categories, metrics, simulation,
+      limits, keyFigures, breakdown, waiting, cpuBreakdown, kernels, kernelEvents, functions, categories, metrics,
+      simulation,
       roofline, efficiency, model, training, inference, threads, series, counters, variation, flameGraph, host,
       notMeasured, cost,
     ]

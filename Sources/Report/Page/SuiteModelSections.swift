@@ -68,8 +68,9 @@ extension SuitePage {
 
   var patterns: ReportDocument.Section? {
     let measured = members.filter { !$0.patterns.isEmpty }
-    guard let first = measured.first else { return nil }
-    let names = first.patterns.map(\.label)
+    guard !measured.isEmpty else { return nil }
+    var names: [String] = []
+    for pattern in measured.flatMap(\.patterns) where !names.contains(pattern.label) { names.append(pattern.label) }
     func value(_ member: SuiteMember, _ name: String) -> Double? {
       member.patterns.first { $0.label == name }?.value.value
     }
@@ -125,7 +126,7 @@ extension SuitePage {
                 summary: "A Kiviat diagram for each benchmark", axes: axes, series: measured.map(series),
                 arrangement: .multiples, keys: groupKeys)),
             caption:
-              "Figure 3 of the technical report, with what a CPU without hardware counters can measure in place of the five GPU metrics. Each axis ends at the greatest value of the suite, rounded up: compare shapes here and numbers in the table. An axis that was not measured has no corner.",
+              "Figure 3 of the technical report, with what stands for its five GPU metrics on this CPU, below. Each axis ends at the greatest value of the suite, rounded up: compare shapes here and numbers in the table. An axis that was not measured has no corner.",
             table: table)),
         typical.count > 1
           ? .figure(

@@ -136,14 +136,18 @@ extension SuitePage {
 
   var stalls: ReportDocument.Section? {
     let known = members.compactMap { member in member.waiting.value.map { (member, $0) } }
+    let isSimulated = suite.simulatedStalls.value != nil
+    let methods =
+      (known.isEmpty ? [] : ["what threads wait for, by category, below, which needs no hardware counter"])
+      + (isSimulated ? ["stalls from a simulator’s counts, in the next section"] : [])
     let gap = ReportDocument.Block.gaps([
       .init(
         what: "Stall breakdown of each category’s hotspots", names: ["Figure 7"],
         reason:
           "why instructions stall is counted by hardware counters, and these profiles hold no stall counts by category",
-        method: known.isEmpty
-          ? nil : "what threads wait for, by category, below, which needs no hardware counter",
-        remedy: nil, state: "not measured")
+        method: methods.isEmpty ? nil : methods.joined(separator: "; and "),
+        remedy: isSimulated ? nil : "kiviat profile --counters simulated … adds stalls from a simulator",
+        state: "not measured")
     ])
     guard !known.isEmpty else {
       let why = members.lazy.compactMap(\.waiting.unavailable).first
