@@ -15,7 +15,8 @@ struct UnwindTests {
   /// A program dumps its own registers and stack from inside `leaf_dump`: that is what a sample there would hold.
   private func sample(_ flags: [String], in folder: TestFolder) throws -> (sample: PerfSample, space: AddressSpace) {
     let program = try folder.compile(TestProgram.stack, name: "stack", flags)
-    let lines = try TestTool.run(program, []).split(separator: "\n", maxSplits: 2)
+    // Arguments lie above the first frame: with few of them the dump would reach beyond the stack.
+    let lines = try TestTool.run(program, [String(repeating: "x", count: 8192)]).split(separator: "\n", maxSplits: 2)
     let registers = lines[0].split(separator: " ").map { UInt64($0, radix: 16)! }
     var stack: [UInt8] = []
     var rest = lines[1][...]

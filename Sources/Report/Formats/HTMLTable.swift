@@ -39,7 +39,7 @@ enum HTMLTable {
     let sort: HTML = cell.sort.map { " data-v='\(NumberFormat.sortKey($0))'" } ?? ""
     let bar: HTML = cell.bar.map { " style='--w:\($0 * 100)%'" } ?? ""
     var lines = hint(cell, withProvenance: false)
-    let text = VisibleText.shortened(cell.text, to: nameLimit)
+    let text = VisibleText.shortened(cell.text, to: cell.isSentence ? 600 : nameLimit)
     if lines.isEmpty, text.utf8.count != cell.text.utf8.count { lines = [cell.text] }
     let title: HTML =
       lines.isEmpty ? "" : " title='\(HTML.lines(lines.map { VisibleText.shortened($0, to: 600) }))'"

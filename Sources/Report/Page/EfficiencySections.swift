@@ -18,7 +18,7 @@ extension ReportBuilder {
           ReportDocument.Figure(
             title: efficiencyTitle(efficiency), drawing: .chart(efficiencyChart(efficiency)),
             caption:
-              "Against ceilings measured on this machine, so without hardware counters. A category’s operands are taken to come from the closest memory that can hold those of one call: that is the best case, and a low bandwidth efficiency also means operands that were not there. An axis without a corner was not measured; values above the outer ring end on it.",
+              "Against ceilings measured on this machine, so without hardware counters. A category’s operands are taken to come from the closest memory that can hold those of one call: that is the best case, and a low bandwidth efficiency also means operands that were not there. An axis without a corner was not measured; values above the outer ring end on it. Compare shapes here and numbers in the table.",
             table: efficiencyTable([efficiency.whole] + efficiency.categories, columns: columns, hasShapes: false),
             provenance: provenance)),
         .table(title: "By level of the memory hierarchy", levelTable(efficiency), isFolded: false),
@@ -32,7 +32,7 @@ extension ReportBuilder {
           title: "What the axes mean",
           Table(
             columns: [.name("Axis"), .name("Definition")],
-            rows: Efficiency.definitions.map { [Table.Cell($0.name), Table.Cell($0.definition)] }), isFolded: true),
+            rows: Efficiency.definitions.map { [Table.Cell($0.name), .sentence($0.definition)] }), isFolded: true),
       ])
   }
 
@@ -52,15 +52,19 @@ extension ReportBuilder {
 
   private func efficiencyChart(_ efficiency: Efficiency) -> KiviatChart {
     let shown = efficiency.categories.filter { row in
-      row.shareOfKernels >= Self.drawnShare && Self.values(row).count { $0 != nil } > 1
+      row.shareOfKernels >= Self.drawnShare && Self.values(row).count { $0 != nil } > 2
     }
     let names = Efficiency.definitions.map(\.name)
-    // One ring for all axes, so that they compare; it ends close to the greatest value, because dots tell nothing.
-    let greatest = ([efficiency.whole] + shown).flatMap(Self.values).compactMap(\.self).max() ?? 1
-    let ring = min(1, greatest > 0.5 ? (greatest * 4).rounded(.up) / 4 : max(0.05, (greatest * 20).rounded(.up) / 20))
+    // Each axis ends close to its greatest value, because dots tell nothing.
+    func ring(_ axis: Int) -> Double {
+      let greatest = ([efficiency.whole] + shown).compactMap { Self.values($0)[axis] }.max() ?? 1
+      return min(1, greatest > 0.5 ? (greatest * 4).rounded(.up) / 4 : max(0.05, (greatest * 20).rounded(.up) / 20))
+    }
     return KiviatChart(
       summary: "A Kiviat diagram of efficiency for each kernel category",
-      axes: names.map { KiviatChart.Axis(name: $0, shortLabel: $0, outer: ring, format: .percent) },
+      axes: names.enumerated().map {
+        KiviatChart.Axis(name: $0.element, shortLabel: $0.element, outer: ring($0.offset), format: .percent)
+      },
       series: ([efficiency.whole] + shown).map { row in
         KiviatChart.Series(
           name: row.name, color: row.category.map { .category($0) } ?? .group(0), values: Self.values(row),

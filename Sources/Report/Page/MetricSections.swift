@@ -107,7 +107,7 @@ extension ReportBuilder {
         return [
           name, value(metric), metric.interval.map { Table.Cell(interval($0, of: metric), sort: $0.lower) } ?? .empty,
           metric.value.provenance?.runningFraction.map { .share($0, bar: false) } ?? .empty,
-          Table.Cell(metric.definition), .code(metric.formula),
+          .sentence(metric.definition), .code(metric.formula),
         ]
       })
   }

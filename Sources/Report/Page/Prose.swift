@@ -94,6 +94,8 @@ struct Table: Sendable {
     var unit: String?
     /// Monospaced, cut when too long.
     var isCode = false
+    /// Whether it is shown whole however long it is.
+    var isSentence = false
     /// Emphasized.
     var isStrong = false
     /// A colour key before the text.
@@ -114,6 +116,13 @@ struct Table: Sendable {
     }
 
     init(stringLiteral value: String) { text = value }
+
+    /// A sentence of our own, shown whole; names from a profile are shortened.
+    static func sentence(_ text: String) -> Cell {
+      var cell = Cell(text)
+      cell.isSentence = true
+      return cell
+    }
 
     /// A name out of the profile.
     static func code(_ name: String, color: ColorKey? = nil, label: String? = nil) -> Cell {

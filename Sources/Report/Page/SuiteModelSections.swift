@@ -108,7 +108,7 @@ extension SuitePage {
     let definitions = Table(
       columns: [.name("Axis"), .name("Definition"), .name("Stands for", hint: "the technical report’s GPU metric")],
       rows: AccessPattern.allCases.filter { names.contains($0.rawValue) }.map {
-        [Table.Cell($0.rawValue), Table.Cell($0.definition), $0.reportMetric.map { .code($0) } ?? "—"]
+        [Table.Cell($0.rawValue), .sentence($0.definition), $0.reportMetric.map { .code($0) } ?? "—"]
       })
     // Members over each other: the medoid of each group, or all when there are few.
     let medoids = suite.similarity.value.map { similarity in
