@@ -119,7 +119,7 @@ import Testing
 
   /// Against the naive way: each span against each segment.
   @Test func randomSpansAreSplitAsOneByOne() throws {
-    var generator = Seeded(state: 42)
+    var generator = TestRandom(state: 42)
     for _ in 0..<20 {
       let trace = try HandMadeTrace()
       var segments: [(start: UInt64, cell: Int)] = [
@@ -150,7 +150,7 @@ import Testing
 
   // MARK: - Ledgers
 
-  private func records(_ generator: inout Seeded, _ count: Int, pid: Int32) -> [PerfRecord] {
+  private func records(_ generator: inout TestRandom, _ count: Int, pid: Int32) -> [PerfRecord] {
     var time = Self.opened - 2000
     var records: [PerfRecord] = []
     for _ in 0..<count {
@@ -170,7 +170,7 @@ import Testing
 
   /// The parts of each thread add up to its life exactly, and a ledger without a clock has the same sums by state.
   @Test func partsOfThreadsAddUp() throws {
-    var generator = Seeded(state: 7)
+    var generator = TestRandom(state: 7)
     let trace = try HandMadeTrace()
     for step in 0..<UInt64(2000) {
       trace.transition(step * 160, step % 3 == 0 ? 1 : UInt32(KIVIAT_TRACE_IDLE_IN_PHASE) + UInt32(step % 5))
@@ -276,17 +276,5 @@ import Testing
     let second = parts.rows(thread, [0: .init(running: 6, waits: [.lock: 6], estimated: 6)], sources, hasEnded: true)
     #expect(second.map(\.state) == [.working, .lock, .other] && second.map(\.nanoseconds) == [6, 6, 0])
     #expect(second.map(\.provenance.source) == [.softwareCounter, .sampled, .softwareCounter])
-  }
-}
-
-/// A reproducible source of numbers (SplitMix64).
-private struct Seeded: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

@@ -7,18 +7,6 @@ import WorkloadLog
 
 @testable import Profiler
 
-/// A reproducible source of numbers (SplitMix64).
-private struct Seeded: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}
-
 /// Adds calls up as the tracer does (Sources/CTorch/trace_counters.cpp), from a list of draws.
 private func counts(
   calls: Int, draws: [(weight: Double, values: [Double])], enabled: Double = 1, running: Double = 1
@@ -112,7 +100,7 @@ private func counts(
   }
 
   @Test func ofAHundredIntervalsSomeNinetyFiveHoldTheTruth() throws {
-    var random = Seeded(state: 11)
+    var random = TestRandom(state: 11)
     var held = 0
     let trials = 400
     for _ in 0..<trials {

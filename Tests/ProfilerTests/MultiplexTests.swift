@@ -12,16 +12,11 @@ struct MultiplexTests {
     case constant, ramp, bursts, phases, alternating
   }
 
-  /// SplitMix64 (Steele, Lea, Flood 2014): the same numbers everywhere.
+  /// Numbers as loads need them.
   struct Random: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-      state &+= 0x9E37_79B9_7F4A_7C15
-      var z = state
-      z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-      z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-      return z ^ (z >> 31)
-    }
+    private var source: TestRandom
+    init(state: UInt64) { source = TestRandom(state: state) }
+    mutating func next() -> UInt64 { source.next() }
     mutating func uniform(_ low: Double, _ high: Double) -> Double { .random(in: low..<high, using: &self) }
     mutating func exponential(_ mean: Double) -> Double { -mean * Foundation.log(1 - uniform(0, 1)) }
     mutating func normal(_ mean: Double, _ deviation: Double) -> Double {
