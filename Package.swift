@@ -36,10 +36,24 @@ let c: [CSetting] = [
   .treatAllWarnings(as: .error), .enableWarning("all"), .enableWarning("extra"), .define("_GNU_SOURCE"),
 ]
 
+// Loaded into other programs: only its entry points are to be seen, and nothing of Swift is to come with it. Linking as for
+// embedded Swift is how the compiler leaves its start file and runtime out.
+let injected: (c: [CSetting], linker: [LinkerSetting]) = (
+  c + [.unsafeFlags(["-fvisibility=hidden", "-O2"])],
+  [
+    .unsafeFlags(["-enable-experimental-feature", "Embedded", "-wmo", "-no-toolchain-stdlib-rpath"]),
+    .linkedLibrary("dl"), .linkedLibrary("pthread"),
+  ]
+)
+
 var products: [Product] = [
   .executable(name: "kiviat", targets: ["kiviat"]),
   .library(name: "ProfileModel", targets: ["ProfileModel"]),
   .library(name: "Analysis", targets: ["Analysis"]),
+  // What the CUDA driver loads into a process (CUDA_INJECTION64_PATH): libkiviat-cupti.so.
+  .library(name: "kiviat-cupti", type: .dynamic, targets: ["CuptiAgent"]),
+  // For tests: stands in for libcuda and libcupti.
+  .library(name: "FakeCupti", type: .dynamic, targets: ["FakeCupti"]),
 ]
 
 var targets: [Target] = [
@@ -51,6 +65,9 @@ var targets: [Target] = [
     linkerSettings: [.linkedLibrary("dw"), .linkedLibrary("elf"), .linkedLibrary("stdc++")]),
   .target(name: "CCeilings", cSettings: c + [.unsafeFlags(["-O3"])]),
   .target(name: "CKernelTrace", cSettings: c),
+  .target(name: "CCuptiRecording", cSettings: c),
+  .target(
+    name: "CuptiAgent", dependencies: ["CCuptiRecording"], cSettings: injected.c, linkerSettings: injected.linker),
   .systemLibrary(name: "CPfm", providers: [.apt(["libpfm4-dev"])]),
 
   .target(name: "WorkloadLog", swiftSettings: swift),
@@ -59,12 +76,12 @@ var targets: [Target] = [
     dependencies: [
       .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
     ],
-    resources: [.embedInCode("Resources/kernel-categories.txt")],
+    resources: [.embedInCode("Resources/kernel-categories.txt"), .embedInCode("Resources/gpu-metrics.tsv")],
     swiftSettings: swift),
   .target(
     name: "Profiler",
     dependencies: [
-      "ProfileModel", "WorkloadLog", "CPerfEvent", "CElfutils", "CCeilings", "CKernelTrace", "CPfm",
+      "ProfileModel", "WorkloadLog", "CPerfEvent", "CElfutils", "CCeilings", "CKernelTrace", "CCuptiRecording", "CPfm",
     ],
     swiftSettings: swift),
   .target(name: "Analysis", dependencies: ["ProfileModel"], swiftSettings: swift),
@@ -107,13 +124,16 @@ var targets: [Target] = [
   // A C program with known events, and a session in a process of its own: what the tests run.
   .executableTarget(name: "TestVictim", path: "Tests/TestVictim", cSettings: c),
   .executableTarget(name: "ThreadStates", path: "Tests/ThreadStates", cSettings: c),
+  .target(
+    name: "FakeCupti", path: "Tests/FakeCupti", cSettings: injected.c, linkerSettings: injected.linker),
+  .executableTarget(name: "CudaVictim", path: "Tests/CudaVictim", cSettings: c),
   .executableTarget(
     name: "SessionDriver", dependencies: ["Profiler"], path: "Tests/SessionDriver", swiftSettings: swift),
 
   .testTarget(
     name: "ProfileModelTests", dependencies: ["ProfileModel", .product(name: "GRDB", package: "GRDB.swift")],
     exclude: ["Fixtures"], swiftSettings: swift),
-  .testTarget(name: "ProfilerTests", dependencies: ["Profiler"], swiftSettings: swift),
+  .testTarget(name: "ProfilerTests", dependencies: ["Profiler", "CCuptiRecording"], swiftSettings: swift),
   .testTarget(name: "AnalysisTests", dependencies: ["Analysis"], swiftSettings: swift),
   .testTarget(name: "ReportTests", dependencies: ["Report"], swiftSettings: swift),
   .testTarget(name: "SuitesTests", dependencies: ["Suites"], swiftSettings: swift),

@@ -126,10 +126,11 @@ static void hand_over(void) {
   pthread_cond_broadcast(&fake.changed);
 }
 
-bool fake_record(int kind, size_t size, uint64_t end, void (*fill)(uint8_t *, const void *), const void *context) {
+static bool record_if(
+    bool is_wanted, int kind, size_t size, uint64_t end, void (*fill)(uint8_t *, const void *), const void *context) {
   size += (size_t)number("FAKE_CUPTI_TAIL", 0);
   pthread_mutex_lock(&fake.lock);
-  bool has = fake.kinds[kind] && fake.requested != NULL;
+  bool has = is_wanted && fake.requested != NULL;
   if (has && fake.current.data != NULL && fake.current.used + size + 8 > fake.current.size) hand_over();
   if (has && fake.current.data == NULL) {
     size_t most = 0;
@@ -156,6 +157,10 @@ bool fake_record(int kind, size_t size, uint64_t end, void (*fill)(uint8_t *, co
   }
   pthread_mutex_unlock(&fake.lock);
   return has;
+}
+
+bool fake_record(int kind, size_t size, uint64_t end, void (*fill)(uint8_t *, const void *), const void *context) {
+  return record_if(fake.kinds[kind], kind, size, end, fill, context);
 }
 
 typedef struct {
@@ -191,11 +196,8 @@ void fake_record_call(int kind, uint32_t cbid, uint64_t start, uint64_t end, uin
     fake_record(39, 24, 0, fill_external, &external);
   }
   // Single calls of the driver are recorded without their kind.
-  bool had = fake.kinds[kind];
-  fake.kinds[kind] = true;
   call c = {.cbid = cbid, .correlation = correlation, .result = result, .start = start, .end = end};
-  fake_record(kind, 40, end, fill_call, &c);
-  fake.kinds[kind] = had;
+  record_if(true, kind, 40, end, fill_call, &c);
 }
 
 #define FAIL(name, argument)                       \
