@@ -9,80 +9,26 @@
 #include "kiviat_cupti_agent.h"
 
 #include <dlfcn.h>
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "state.h"
 
-enum { NEW, ON, OFF };
-enum { MAX_BUFFERS = 256, NOTES = 64, NOTE_TEXT = 400, MAX_NOTES_EVER = 1000, CLOCK_TRIES = 5 };
+agent_state agent = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-typedef struct {
-  uint64_t time_ns;
-  kiviat_cupti_stage stage;
-  kiviat_cupti_severity severity;
-  int code;
-  char text[NOTE_TEXT];
-} note_entry;
-
-typedef struct {
-  uint8_t *data;
-  size_t valid;
-  cuda_context context;
-  uint32_t stream;
-} full_buffer;
-
-static struct {
-  atomic_int state;
-  pid_t pid;
-  cupti_library library;
-  cupti_subscriber subscriber;
-  size_t buffer_bytes, buffer_limit;
-  unsigned flush_ms, exit_ms;
-
-  // Under the lock: held for a few instructions each time, never while CUPTI or the kernel is called.
-  pthread_mutex_t lock;
-  pthread_cond_t changed;
-  uint8_t *buffers[MAX_BUFFERS];
-  size_t buffer_count;
-  uint8_t *free[MAX_BUFFERS];
-  size_t free_count;
-  full_buffer full[MAX_BUFFERS];
-  size_t full_first, full_count;
-  note_entry notes[NOTES];
-  size_t note_count;
-  uint64_t notes_ever;
-  kiviat_cupti_clock clock;
-  bool has_clock;
-  // The process ends; the last records are here; nothing more is noted; the recording is closed.
-  bool is_ending, is_flushed, may_close, is_finished;
-  uint64_t declined, delivered, delivered_bytes, outstanding;
-
-  atomic_ullong forks;
-  // The writing thread's.
-  record_counts counts;
-  kiviat_cupti_counts written;
-} agent = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static const int kinds[] = {
+const int kinds[KINDS] = {
     CUPTI_KIND_DEVICE, CUPTI_KIND_CONTEXT, CUPTI_KIND_EXTERNAL_CORRELATION, CUPTI_KIND_RUNTIME,
     CUPTI_KIND_OVERHEAD, CUPTI_KIND_SYNCHRONIZATION, CUPTI_KIND_MEMCPY, CUPTI_KIND_MEMCPY2, CUPTI_KIND_MEMSET,
     CUPTI_KIND_CONCURRENT_KERNEL,
 };
-static const char *const kind_names[] = {
+const char *const kind_names[KINDS] = {
     "devices", "contexts", "external correlation", "runtime calls", "overheads", "synchronizations", "copies",
     "copies between devices", "fills", "kernels",
 };
-enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
-/// Whether this process is the one that the agent began in, and the agent works. A child has its parent's memory.
-static bool is_on(void) { return atomic_load(&agent.state) == ON && agent.pid == getpid(); }
+bool is_on(void) { return atomic_load(&agent.state) == ON && agent.pid == getpid(); }
 
 static unsigned long setting(const char *name, unsigned long usual, unsigned long least, unsigned long most) {
   const char *text = getenv(name);
@@ -93,291 +39,7 @@ static unsigned long setting(const char *name, unsigned long usual, unsigned lon
   return value < least ? least : value > most ? most : value;
 }
 
-static const char *result_name(cupti_result result) {
-  const char *name = NULL;
-  if (agent.library.call.cuptiGetResultString == NULL ||
-      agent.library.call.cuptiGetResultString(result, &name) != CUPTI_OK || name == NULL)
-    return "unknown result";
-  return name;
-}
-
-/// Keeps what happened for the writing thread. From any thread.
-static void note(kiviat_cupti_stage stage, kiviat_cupti_severity severity, int code, const char *text) {
-  uint64_t now = monotonic_ns();
-  pthread_mutex_lock(&agent.lock);
-  if (agent.note_count < NOTES && agent.notes_ever < MAX_NOTES_EVER) {
-    note_entry *entry = &agent.notes[agent.note_count++];
-    *entry = (note_entry){.time_ns = now, .stage = stage, .severity = severity, .code = code};
-    snprintf(entry->text, sizeof entry->text, "%s", text);
-    agent.notes_ever += 1;
-  }
-  pthread_cond_broadcast(&agent.changed);
-  pthread_mutex_unlock(&agent.lock);
-}
-
-static void note_result(kiviat_cupti_stage stage, kiviat_cupti_severity severity, cupti_result result, const char *call) {
-  char text[NOTE_TEXT];
-  snprintf(text, sizeof text, "%s: %s", call, result_name(result));
-  note(stage, severity, result, text);
-}
-
-static void append_notes(void) {
-  note_entry entries[8];
-  for (;;) {
-    pthread_mutex_lock(&agent.lock);
-    size_t count = agent.note_count < 8 ? agent.note_count : 8;
-    memcpy(entries, agent.notes, count * sizeof entries[0]);
-    agent.note_count -= count;
-    memmove(agent.notes, agent.notes + count, agent.note_count * sizeof entries[0]);
-    pthread_mutex_unlock(&agent.lock);
-    if (count == 0) return;
-    for (size_t i = 0; i < count; i++) {
-      kiviat_cupti_status status = {
-          .time_ns = entries[i].time_ns,
-          .stage = entries[i].stage,
-          .severity = entries[i].severity,
-          .code = entries[i].code,
-          .text = recorder_string(entries[i].text),
-      };
-      recorder_append(&status, KIVIAT_CUPTI_STATUS, sizeof status);
-    }
-  }
-}
-
-// The clock.
-
-/// Reads CUPTI's clock between two readings of ours; of a few tries the closest.
-static bool read_clock(kiviat_cupti_clock *clock) {
-  bool has = false;
-  for (int i = 0; i < CLOCK_TRIES; i++) {
-    uint64_t cupti = 0, before = monotonic_ns();
-    if (agent.library.call.cuptiGetTimestamp(&cupti) != CUPTI_OK || cupti == 0) return false;
-    uint64_t width = monotonic_ns() - before;
-    if (!has || width < clock->width_ns)
-      *clock = (kiviat_cupti_clock){.cupti_ns = cupti, .monotonic_ns = before + width / 2, .width_ns = width};
-    has = true;
-  }
-  return has;
-}
-
-static void take_clock(void) {
-  kiviat_cupti_clock clock;
-  if (!read_clock(&clock)) return;
-  pthread_mutex_lock(&agent.lock);
-  agent.clock = clock;
-  agent.has_clock = true;
-  pthread_cond_broadcast(&agent.changed);
-  pthread_mutex_unlock(&agent.lock);
-}
-
-// Buffers: CUPTI takes them from the pool and gives them back full, from threads of the process or of its own.
-
-static void buffer_requested(uint8_t **buffer, size_t *size, size_t *max_records) {
-  *buffer = NULL;
-  *size = 0;
-  *max_records = 0;
-  if (!is_on()) return;
-  pthread_mutex_lock(&agent.lock);
-  if (agent.free_count == 0 && agent.buffer_count < agent.buffer_limit) {
-    void *memory = mmap(NULL, agent.buffer_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory != MAP_FAILED) {
-      agent.buffers[agent.buffer_count++] = memory;
-      agent.free[agent.free_count++] = memory;
-    }
-  }
-  if (agent.free_count > 0) {
-    *buffer = agent.free[--agent.free_count];
-    *size = agent.buffer_bytes;
-    agent.outstanding += 1;
-  } else {
-    agent.declined += 1;
-  }
-  pthread_mutex_unlock(&agent.lock);
-}
-
-static void buffer_completed(cuda_context context, uint32_t stream, uint8_t *buffer, size_t size, size_t valid) {
-  (void)size;
-  if (buffer == NULL || !is_on()) return;
-  pthread_mutex_lock(&agent.lock);
-  bool is_ours = false;
-  for (size_t i = 0; i < agent.buffer_count && !is_ours; i++) is_ours = agent.buffers[i] == buffer;
-  // Another tool's, which registered its own functions after it had taken ours: not to be touched.
-  if (is_ours && agent.full_count < MAX_BUFFERS) {
-    agent.outstanding -= agent.outstanding > 0;
-    agent.delivered += 1;
-    agent.delivered_bytes += valid;
-    size_t at = (agent.full_first + agent.full_count++) % MAX_BUFFERS;
-    if (valid > agent.buffer_bytes) valid = agent.buffer_bytes;
-    agent.full[at] = (full_buffer){.data = buffer, .valid = valid, .context = context, .stream = stream};
-    pthread_cond_broadcast(&agent.changed);
-  }
-  pthread_mutex_unlock(&agent.lock);
-}
-
-static void give_back(uint8_t *buffer) {
-  pthread_mutex_lock(&agent.lock);
-  agent.free[agent.free_count++] = buffer;
-  pthread_mutex_unlock(&agent.lock);
-}
-
-// The callback: what must be fetched before it is gone, and errors inside CUPTI.
-
-static void flush_now(uint32_t flag) {
-  static atomic_int last;
-  cupti_result result = agent.library.call.cuptiActivityFlushAll(flag);
-  if (atomic_exchange(&last, result) != result && result != CUPTI_OK)
-    note_result(KIVIAT_CUPTI_STAGE_FLUSH, KIVIAT_CUPTI_WARNING, result, "cuptiActivityFlushAll");
-}
-
-static void called_back(void *user, int domain, uint32_t cbid, const void *data) {
-  (void)user;
-  if (!is_on() || data == NULL) return;
-  if (domain == CUPTI_DOMAIN_STATE) {
-    const cupti_state_data *state = data;
-    char text[NOTE_TEXT];
-    snprintf(text, sizeof text, "CUPTI: %s: %s", result_name(state->result), state->message ? state->message : "");
-    note(KIVIAT_CUPTI_STAGE_INTERNAL, KIVIAT_CUPTI_WARNING, state->result, text);
-    return;
-  }
-  const cupti_api_data *call = data;
-  if (call->site != CUPTI_SITE_ENTER) return;
-  bool resets = domain == CUPTI_DOMAIN_DRIVER
-                    ? cbid == CUPTI_CBID_PRIMARY_CONTEXT_RESET || cbid == CUPTI_CBID_PRIMARY_CONTEXT_RESET_V2
-                    : cbid == CUPTI_CBID_RUNTIME_DEVICE_RESET;
-  if (resets)
-    note(KIVIAT_CUPTI_STAGE_RESET, KIVIAT_CUPTI_INFO, 0, call->function_name ? call->function_name : "device reset");
-  // The contexts take their records with them. CUPTI's own examples fetch them at this place, too.
-  flush_now(0);
-}
-
-// The threads.
-
-static void wait_until(uint64_t deadline_ns) {
-  struct timespec t = {.tv_sec = (time_t)(deadline_ns / 1000000000u), .tv_nsec = (long)(deadline_ns % 1000000000u)};
-  pthread_cond_timedwait(&agent.changed, &agent.lock, &t);
-}
-
-static void *flusher(void *unused) {
-  (void)unused;
-  for (;;) {
-    uint64_t deadline = monotonic_ns() + (uint64_t)agent.flush_ms * 1000000u;
-    pthread_mutex_lock(&agent.lock);
-    while (!agent.is_ending && monotonic_ns() < deadline) wait_until(deadline);
-    bool is_ending = agent.is_ending;
-    pthread_mutex_unlock(&agent.lock);
-    take_clock();
-    flush_now(is_ending ? CUPTI_FLUSH_FORCED : 0);
-    if (is_ending) break;
-  }
-  pthread_mutex_lock(&agent.lock);
-  agent.is_flushed = true;
-  pthread_cond_broadcast(&agent.changed);
-  pthread_mutex_unlock(&agent.lock);
-  return NULL;
-}
-
-/// Appends the counts when they changed.
-static void append_counts(void) {
-  kiviat_cupti_counts now = {0};
-  pthread_mutex_lock(&agent.lock);
-  now.buffers = agent.delivered;
-  now.buffer_bytes = agent.delivered_bytes;
-  now.declined = agent.declined;
-  now.outstanding = agent.outstanding;
-  pthread_mutex_unlock(&agent.lock);
-  now.records = agent.counts.records;
-  now.dropped = agent.counts.dropped;
-  now.untimed = agent.counts.untimed;
-  now.unknown = agent.counts.unknown;
-  now.left_out = agent.counts.left_out;
-  now.damaged = agent.counts.damaged;
-  now.unnamed = recorder_unnamed();
-  now.forks = atomic_load(&agent.forks);
-  if (memcmp(&now, &agent.written, sizeof now) == 0) return;
-  agent.written = now;
-  now.time_ns = monotonic_ns();
-  recorder_append(&now, KIVIAT_CUPTI_COUNTS, sizeof now);
-}
-
-static void append_buffer(const full_buffer *full) {
-  cupti_result result = records_append(&agent.library, full->data, full->valid, &agent.counts);
-  if (result != CUPTI_OK && agent.counts.damaged == 1)
-    note_result(KIVIAT_CUPTI_STAGE_RECORDS, KIVIAT_CUPTI_WARNING, result, "cuptiActivityGetNextRecord");
-  size_t dropped = 0;
-  if (agent.library.call.cuptiActivityGetNumDroppedRecords(full->context, full->stream, &dropped) == CUPTI_OK)
-    agent.counts.dropped += dropped;
-  give_back(full->data);
-}
-
-static void *writer(void *unused) {
-  (void)unused;
-  bool is_well = true;
-  for (;;) {
-    uint64_t deadline = monotonic_ns() + (uint64_t)agent.flush_ms * 1000000u;
-    pthread_mutex_lock(&agent.lock);
-    while (agent.full_count == 0 && agent.note_count == 0 && !agent.has_clock && !agent.may_close &&
-           monotonic_ns() < deadline)
-      wait_until(deadline);
-    full_buffer full = {0};
-    if (agent.full_count > 0) {
-      full = agent.full[agent.full_first];
-      agent.full_first = (agent.full_first + 1) % MAX_BUFFERS;
-      agent.full_count -= 1;
-    }
-    kiviat_cupti_clock clock = agent.clock;
-    bool has_clock = agent.has_clock;
-    agent.has_clock = false;
-    bool is_last = agent.may_close && agent.full_count == 0;
-    bool is_idle = agent.full_count == 0;
-    pthread_mutex_unlock(&agent.lock);
-
-    append_notes();
-    if (has_clock) recorder_append(&clock, KIVIAT_CUPTI_CLOCK, sizeof clock);
-    if (full.data != NULL) append_buffer(&full);
-    if (is_idle) {
-      append_counts();
-      append_notes();
-      recorder_flush();
-    }
-    if (is_well && !recorder_is_well()) {
-      // Nothing more can be kept: the process need not pay for it.
-      is_well = false;
-      for (size_t i = 0; i < KINDS; i++) agent.library.call.cuptiActivityDisable(kinds[i]);
-      agent.library.call.cuptiActivityDisable(CUPTI_KIND_DRIVER);
-    }
-    if (is_last) break;
-  }
-  recorder_close();
-  pthread_mutex_lock(&agent.lock);
-  agent.is_finished = true;
-  pthread_cond_broadcast(&agent.changed);
-  pthread_mutex_unlock(&agent.lock);
-  return NULL;
-}
-
-static int start_thread(void *(*function)(void *)) {
-  // No signal of the process is ours to handle.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_t thread;
-  int code = pthread_create(&thread, &attributes, function, NULL);
-  pthread_attr_destroy(&attributes);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return code;
-}
-
 // The end.
-
-/// Waits until `*condition`, `ms` at most. With the lock held.
-static bool wait_for(const bool *condition, unsigned ms) {
-  uint64_t deadline = monotonic_ns() + (uint64_t)ms * 1000000u;
-  while (!*condition && monotonic_ns() < deadline) wait_until(deadline);
-  return *condition;
-}
 
 static void at_end(void) {
   if (!is_on()) return;
@@ -544,19 +206,7 @@ static int begin(void) {
   append_notes();
   recorder_flush();
 
-  int code = start_thread(writer);
-  if (code == 0) {
-    code = start_thread(flusher);
-    if (code != 0) {
-      // The writer runs already and closes the recording.
-      note(KIVIAT_CUPTI_STAGE_THREAD, KIVIAT_CUPTI_OFF, code, "pthread_create");
-      pthread_mutex_lock(&agent.lock);
-      agent.may_close = true;
-      pthread_cond_broadcast(&agent.changed);
-      wait_for(&agent.is_finished, agent.exit_ms);
-      pthread_mutex_unlock(&agent.lock);
-    }
-  }
+  int code = start_threads();
   if (code != 0) {
     atomic_store(&agent.state, OFF);
     for (size_t i = 0; i < KINDS; i++) call->cuptiActivityDisable(kinds[i]);
@@ -606,4 +256,20 @@ __attribute__((visibility("default"))) int InitializeInjection(void) {
   }
   pthread_atfork(NULL, forked_parent, forked_child);
   return begin();
+}
+
+// For tracers of layers above CUDA.
+
+__attribute__((visibility("default"))) int kiviat_cupti_push(uint64_t id) {
+  // The process is not asked for here: this is called for every operation. A child's state is OFF.
+  if (atomic_load_explicit(&agent.state, memory_order_relaxed) != ON) return 0;
+  const cupti_functions *call = &agent.library.call;
+  if (call->cuptiActivityPushExternalCorrelationId == NULL || call->cuptiActivityPopExternalCorrelationId == NULL) return 0;
+  return call->cuptiActivityPushExternalCorrelationId(CUPTI_EXTERNAL_CUSTOM2, id) == CUPTI_OK;
+}
+
+__attribute__((visibility("default"))) void kiviat_cupti_pop(void) {
+  if (atomic_load_explicit(&agent.state, memory_order_relaxed) != ON) return;
+  uint64_t last = 0;
+  (void)agent.library.call.cuptiActivityPopExternalCorrelationId(CUPTI_EXTERNAL_CUSTOM2, &last);
 }

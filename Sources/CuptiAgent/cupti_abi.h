@@ -36,6 +36,8 @@ enum {
 };
 
 enum { CUPTI_FLUSH_FORCED = 1 };
+// The third of those that tools may use: libtorch's profiler takes the others.
+enum { CUPTI_EXTERNAL_CUSTOM2 = 5 };
 enum { CUPTI_THREAD_ID_SYSTEM = 1 };
 enum { CUPTI_OBJECT_PROCESS = 1, CUPTI_OBJECT_THREAD = 2 };
 
@@ -345,6 +347,8 @@ CUPTI_AT(cupti_device, is_mig, 145);
 #define CUPTI_OPTIONAL_FUNCTIONS(F)                                                               \
   F(cuptiActivityRegisterTimestampCallback, (cupti_timestamp_callback))                           \
   F(cuptiSetThreadIdType, (int))                                                                  \
+  F(cuptiActivityPushExternalCorrelationId, (int kind, uint64_t id))                              \
+  F(cuptiActivityPopExternalCorrelationId, (int kind, uint64_t *last))                            \
   F(cuptiActivityEnableRuntimeApi, (uint32_t cbid, uint8_t enable))                               \
   F(cuptiActivityEnableDriverApi, (uint32_t cbid, uint8_t enable))
 

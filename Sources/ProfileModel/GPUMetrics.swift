@@ -18,7 +18,9 @@ public struct GPUMetric: Hashable, Sendable {
 
   /// A PerfWorks metric and what it is multiplied by.
   public struct Term: Hashable, Sendable {
+    /// The factor.
     public var weight: Double
+    /// Its whole name, with what is done over the units and the cycles: `dram__bytes_read.sum`.
     public var metric: String
   }
 
@@ -26,8 +28,11 @@ public struct GPUMetric: Hashable, Sendable {
   public var alias: String
   /// What is collected together.
   public var group: String
+  /// Of the alias.
   public var unit: String
+  /// What is done with the sum of ``terms``.
   public var formula: Formula
+  /// What is added up.
   public var terms: [Term]
   /// Names of chips (`GH100`), with `*`, `[…]` and `[!…]`.
   public var chips: String

@@ -204,6 +204,25 @@ int main(int count, char **arguments) {
     usleep((useconds_t)m * 1000);
     execl(arguments[0], arguments[0], "launch", "2", (char *)NULL);
     return 6;
+  } else if (strcmp(mode, "external") == 0) {
+    // As a tracer of operations does, one inside the other.
+    void *agent = dlopen(getenv("CUDA_INJECTION64_PATH"), RTLD_NOW | RTLD_NOLOAD);
+    int (*push)(uint64_t) = NULL;
+    void (*pop)(void) = NULL;
+    void *address = agent != NULL ? dlsym(agent, "kiviat_cupti_push") : NULL;
+    memcpy(&push, &address, sizeof address);
+    address = agent != NULL ? dlsym(agent, "kiviat_cupti_pop") : NULL;
+    memcpy(&pop, &address, sizeof address);
+    if (push == NULL || pop == NULL) return 6;
+    launch(1);
+    if (push(1001) != n) return 7;
+    launch(1);
+    if (push(1002) != n) return 7;
+    launch(1);
+    if (n != 0) pop();
+    launch(1);
+    if (n != 0) pop();
+    launch(1);
   } else if (strcmp(mode, "close") == 0) {
     // As daemons do: every descriptor is closed, and the numbers are used again.
     launch(3);

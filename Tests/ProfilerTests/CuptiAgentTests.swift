@@ -136,6 +136,19 @@ struct CuptiAgentTests {
     #expect(Set(callers.map { $0[1] }).count == 8)
   }
 
+  @Test("What a tracer pushes through the agent is recorded with the calls made meanwhile")
+  func external() throws {
+    let run = try CudaRun("external", "1")
+    #expect(run.exitCode == 0)
+    let recording = try run.recording()
+    let ids = recording.kernels.map { kernel in
+      recording.externalCorrelations.filter { $0.correlation == kernel.correlation && $0.kind == 5 }.map(\.id)
+    }
+    #expect(ids == [[], [1001], [1001, 1002], [1001], []])
+    // Nothing is pushed where the agent stepped aside.
+    #expect(try CudaRun("external", "0", environment: ["FAKE_CUPTI_FAIL": "cuptiSubscribe=39"]).exitCode == 0)
+  }
+
   @Test("When buffers run out records are dropped and counted, and the program goes on")
   func overflow() throws {
     let run = try CudaRun(

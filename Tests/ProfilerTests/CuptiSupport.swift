@@ -53,9 +53,16 @@ struct CudaRun {
     exitCode = process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
   }
 
-  /// All recordings, by name.
+  /// All recordings, by name. CUPTI gives records in no order: here they are in that of the launches.
   func recordings() throws -> [CuptiRecording] {
-    try CuptiRecordingReader.paths(inDirectory: folder.path).map { try CuptiRecordingReader.recording(at: $0) }
+    try CuptiRecordingReader.paths(inDirectory: folder.path).map { path in
+      var recording = try CuptiRecordingReader.recording(at: path)
+      recording.kernels.sort { ($0.correlation, $0.start) < ($1.correlation, $1.start) }
+      recording.copies.sort { $0.correlation < $1.correlation }
+      recording.synchronizations.sort { $0.correlation < $1.correlation }
+      recording.calls.sort { $0.correlation < $1.correlation }
+      return recording
+    }
   }
 
   /// The only recording.
