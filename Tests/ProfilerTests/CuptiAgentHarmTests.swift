@@ -93,7 +93,7 @@ struct CuptiAgentHarmTests {
 
   @Test("A driver that no longer answers does not keep the program from ending")
   func hangs() throws {
-    let run = try CudaRun("run", environment: ["FAKE_CUPTI_HANG": "1", "KIVIAT_CUPTI_EXIT_MS": "200"])
+    let run = try CudaRun("run", environment: ["FAKE_CUPTI_HANG": "1", "KIVIAT_CUPTI_EXIT_MS": "1500"])
     #expect(run.exitCode == 0)
     let recording = try run.recording()
     #expect(recording.statuses.contains { $0.stage == .exit && $0.severity == .warning })
@@ -204,7 +204,7 @@ struct CuptiAgentHarmTests {
 
   @Test("A program that closes every descriptor gets nothing of ours into its files")
   func closed() throws {
-    let run = try CudaRun("close", "FOLDER/other.txt")
+    let run = try CudaRun("close", "FOLDER/other.txt", environment: ["KIVIAT_CUPTI_FLUSH_MS": "60000"])
     #expect(run.exitCode == 0 || run.exitCode == 6)
     let other = try FileManager.default.attributesOfItem(atPath: run.folder.path + "/other.txt")
     #expect(other[.size] as? Int == 0)
@@ -245,5 +245,20 @@ struct CuptiAgentHarmTests {
       ])
     #expect(run.exitCode == 0)
     #expect(try run.recording().kernels.count == 6)
+  }
+
+  @Test("Every setting of the agent is documented")
+  func documented() throws {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let page = try String(contentsOf: root.appendingPathComponent("docs/gpu-recording.md"), encoding: .utf8)
+    let sources = root.appendingPathComponent("Sources/CuptiAgent")
+    var settings: Set<String> = []
+    for file in try FileManager.default.contentsOfDirectory(atPath: sources.path) where file.hasSuffix(".c") {
+      let text = try String(contentsOf: sources.appendingPathComponent(file), encoding: .utf8)
+      settings.formUnion(text.matches(of: /"(KIVIAT_[A-Z_]+)"/).map { String($0.1) })
+    }
+    #expect(settings.count == 8)
+    for setting in settings { #expect(page.contains("| `\(setting)` |"), "\(setting)") }
   }
 }
