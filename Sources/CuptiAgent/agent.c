@@ -198,6 +198,9 @@ static int begin(void) {
       // What is not switched off is left out when records are read.
       (void)call->cuptiActivityEnableRuntimeApi(records_unwanted_runtime[i], 0);
 
+  // Asking whether an event or a stream is done is no waiting: libtorch's allocator asks all the time.
+  if (call->cuptiActivityEnableAllSyncRecords != NULL) (void)call->cuptiActivityEnableAllSyncRecords(0);
+
   kiviat_cupti_clock clock;
   if (read_clock(&clock))
     recorder_append(&clock, KIVIAT_CUPTI_CLOCK, sizeof clock);
@@ -246,6 +249,8 @@ __attribute__((visibility("default"))) int InitializeInjection(void) {
   agent.flush_ms = (unsigned)setting("KIVIAT_CUPTI_FLUSH_MS", 500, 1, 600000);
   agent.exit_ms = (unsigned)setting("KIVIAT_CUPTI_EXIT_MS", 5000, 1, 600000);
 
+  // The parent's file, where the child came to be without fork's handlers.
+  if (is_child) recorder_forget();
   // Nobody can be told: kiviat sees that there is no recording.
   if (!recorder_open(directory)) return 1;
   append_process();

@@ -349,6 +349,7 @@ CUPTI_AT(cupti_device, is_mig, 145);
   F(cuptiSetThreadIdType, (int))                                                                  \
   F(cuptiActivityPushExternalCorrelationId, (int kind, uint64_t id))                              \
   F(cuptiActivityPopExternalCorrelationId, (int kind, uint64_t *last))                            \
+  F(cuptiActivityEnableAllSyncRecords, (uint8_t enable))                                          \
   F(cuptiActivityEnableRuntimeApi, (uint32_t cbid, uint8_t enable))                               \
   F(cuptiActivityEnableDriverApi, (uint32_t cbid, uint8_t enable))
 

@@ -342,6 +342,11 @@ FAKE_EXPORT int cuptiActivityEnableDriverApi(uint32_t cbid, uint8_t enable) {
   return 0;
 }
 
+FAKE_EXPORT int cuptiActivityEnableAllSyncRecords(uint8_t enable) {
+  FAIL("cuptiActivityEnableAllSyncRecords", enable);
+  return 0;
+}
+
 FAKE_EXPORT int cuptiActivityFlushAll(uint32_t flag) {
   FAIL("cuptiActivityFlushAll", flag);
   if (fake.requested == NULL) return 7;
