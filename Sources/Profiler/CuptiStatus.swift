@@ -56,7 +56,8 @@ extension CuptiStatus {
     case (.thread, _):
       ("no thread could be started", "raise the limit of processes (ulimit -u)")
     case (_, 8): ("CUPTI had no memory", "free memory on the host and the device")
-    case (_, 15):
+    // CUPTI 13 says "unknown" (999) where there is no driver that it could use.
+    case (_, 15), (.subscribe, 999):
       (
         "the driver is too old for this CUPTI, or not there",
         "a newer driver, or KIVIAT_CUPTI_LIBRARY=PATH of the CUPTI of the driver's CUDA version"

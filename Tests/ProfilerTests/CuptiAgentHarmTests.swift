@@ -41,6 +41,7 @@ struct CuptiAgentHarmTests {
     let off = try #require(recording.statuses.last)
     #expect(off.severity == .off && off.code == code)
     #expect(recording.unavailable?.reason.contains(String(call.prefix(10))) == true)
+    if call == "cuptiSubscribe", code == 999 { #expect(recording.unavailable?.remedy?.contains("driver") == true) }
   }
 
   /// Calls whose failure costs something, but not the kernels.
