@@ -36,10 +36,24 @@ let c: [CSetting] = [
   .treatAllWarnings(as: .error), .enableWarning("all"), .enableWarning("extra"), .define("_GNU_SOURCE"),
 ]
 
+// Loaded into other programs: only its entry points are to be seen, and nothing of Swift is to come with it. Linking as for
+// embedded Swift is how the compiler leaves its start file and runtime out.
+let injected: (c: [CSetting], linker: [LinkerSetting]) = (
+  c + [.unsafeFlags(["-fvisibility=hidden", "-O2"])],
+  [
+    .unsafeFlags(["-enable-experimental-feature", "Embedded", "-wmo", "-no-toolchain-stdlib-rpath"]),
+    .linkedLibrary("dl"), .linkedLibrary("pthread"),
+  ]
+)
+
 var products: [Product] = [
   .executable(name: "kiviat", targets: ["kiviat"]),
   .library(name: "ProfileModel", targets: ["ProfileModel"]),
   .library(name: "Analysis", targets: ["Analysis"]),
+  // What the CUDA driver loads into a process (CUDA_INJECTION64_PATH): libkiviat-cupti.so.
+  .library(name: "kiviat-cupti", type: .dynamic, targets: ["CuptiAgent"]),
+  // For tests: stands in for libcuda and libcupti.
+  .library(name: "FakeCupti", type: .dynamic, targets: ["FakeCupti"]),
 ]
 
 var targets: [Target] = [
@@ -51,6 +65,9 @@ var targets: [Target] = [
     linkerSettings: [.linkedLibrary("dw"), .linkedLibrary("elf"), .linkedLibrary("stdc++")]),
   .target(name: "CCeilings", cSettings: c + [.unsafeFlags(["-O3"])]),
   .target(name: "CKernelTrace", cSettings: c),
+  .target(name: "CCuptiRecording", cSettings: c),
+  .target(
+    name: "CuptiAgent", dependencies: ["CCuptiRecording"], cSettings: injected.c, linkerSettings: injected.linker),
   .systemLibrary(name: "CPfm", providers: [.apt(["libpfm4-dev"])]),
 
   .target(name: "WorkloadLog", swiftSettings: swift),
@@ -59,12 +76,13 @@ var targets: [Target] = [
     dependencies: [
       .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
     ],
-    resources: [.embedInCode("Resources/kernel-categories.txt")],
+    resources: [.embedInCode("Resources/kernel-categories.txt"), .embedInCode("Resources/gpu-metrics.tsv")],
     swiftSettings: swift),
   .target(
     name: "Profiler",
     dependencies: [
-      "Metrics", "ProfileModel", "WorkloadLog", "CPerfEvent", "CElfutils", "CCeilings", "CKernelTrace", "CPfm",
+      "Metrics", "ProfileModel", "WorkloadLog", "CPerfEvent", "CElfutils", "CCeilings", "CKernelTrace",
+      "CCuptiRecording", "CPfm",
     ],
     swiftSettings: swift),
   // Which metrics follow from which events, by processor: data.
@@ -131,6 +149,9 @@ var targets: [Target] = [
   .executableTarget(name: "TestVictim", path: "Tests/TestVictim", cSettings: c),
   .executableTarget(name: "CountableLoops", path: "Tests/CountableLoops", cSettings: c),
   .executableTarget(name: "ThreadStates", path: "Tests/ThreadStates", cSettings: c),
+  .target(
+    name: "FakeCupti", path: "Tests/FakeCupti", cSettings: injected.c, linkerSettings: injected.linker),
+  .executableTarget(name: "CudaVictim", path: "Tests/CudaVictim", cSettings: c),
   .executableTarget(
     name: "SessionDriver", dependencies: ["Profiler"], path: "Tests/SessionDriver", swiftSettings: swift),
 
@@ -140,7 +161,7 @@ var targets: [Target] = [
   .testTarget(
     name: "MetricsTests", dependencies: ["Metrics", "ProfileModel", "Suites", "CPerfEvent", "CPfm"],
     swiftSettings: swift),
-  .testTarget(name: "ProfilerTests", dependencies: ["Profiler"], exclude: ["Hosts"], swiftSettings: swift),
+  .testTarget(name: "ProfilerTests", dependencies: ["Profiler", "CCuptiRecording"], exclude: ["Hosts"], swiftSettings: swift),
   .testTarget(name: "AnalysisTests", dependencies: ["Analysis"], swiftSettings: swift),
   .testTarget(name: "ReportTests", dependencies: ["Report"], swiftSettings: swift),
   .testTarget(name: "SuitesTests", dependencies: ["Suites"], swiftSettings: swift),

@@ -32,7 +32,16 @@ final class Workplace {
   func exists(_ name: String) -> Bool { access(file(name), F_OK) == 0 }
   func profile(_ name: String = "p.kiviat") throws -> Profile { try Profile(contentsOf: file(name)) }
   func write(_ text: String, to name: String, mode: mode_t = 0o644) throws {
-    try text.write(toFile: file(name), atomically: true, encoding: .utf8)
+    guard mode & 0o111 != 0 else {
+      try text.write(toFile: file(name), atomically: true, encoding: .utf8)
+      chmod(file(name), mode)
+      return
+    }
+    // What is to be run is written by another process: between fork and exec of a program that another test starts, our
+    // descriptor is open in it, too, and a file that is open for writing can't be run (ETXTBSY).
+    try text.write(toFile: file("\(name).source"), atomically: true, encoding: .utf8)
+    _ = try start(["/bin/cp", file("\(name).source"), file(name)]).wait()
+    try FileManager.default.removeItem(atPath: file("\(name).source"))
     chmod(file(name), mode)
   }
 

@@ -1,0 +1,338 @@
+// The driver's half: contexts, streams, functions, and what is launched.
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fake.h"
+
+enum { STREAMS = 256, GRAPH = 16, LATENCY_NS = 2000 };
+enum { CUDA_INVALID = 1, CUDA_NOT_INITIALIZED = 3 };
+
+typedef struct {
+  char name[4096];
+  int registers, static_shared;
+  uint64_t duration_ns;
+} function;
+
+typedef struct {
+  uint32_t id;
+  uint64_t busy_until;
+} stream;
+
+typedef struct {
+  uint32_t id;
+  int count;
+  function *nodes[GRAPH];
+} graph;
+
+typedef struct {
+  uint32_t id, device;
+  stream null;
+} context;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static context only;
+static stream streams[STREAMS];
+static uint32_t stream_count, context_count, graph_count;
+static pid_t initialized;
+
+FAKE_EXPORT int cuInit(unsigned flags) {
+  if (flags != 0) return CUDA_INVALID;
+  // As the driver: once, and a child of fork() may not use what its parent initialized.
+  if (initialized != 0) return initialized == getpid() ? 0 : CUDA_NOT_INITIALIZED;
+  initialized = getpid();
+  const char *path = getenv("CUDA_INJECTION64_PATH");
+  if (path == NULL || path[0] == 0) return 0;
+  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (library == NULL) return 0;
+  int (*initialize)(void) = NULL;
+  void *address = dlsym(library, "InitializeInjection");
+  memcpy(&initialize, &address, sizeof address);
+  if (initialize != NULL) initialize();
+  return 0;
+}
+
+static bool can_run(void) { return initialized == getpid() && only.id != 0; }
+
+FAKE_EXPORT int cuDriverGetVersion(int *version) {
+  const char *text = getenv("FAKE_CUDA_VERSION");
+  *version = text != NULL ? atoi(text) : 12090;
+  return 0;
+}
+
+static void fill_context(uint8_t *record, const void *from) {
+  const context *c = from;
+  put32(record, 4, c->id);
+  put32(record, 8, c->device);
+  put16(record, 12, 1);
+  put16(record, 14, (uint16_t)c->null.id);
+}
+
+FAKE_EXPORT int cuCtxCreate_v2(void **out, unsigned flags, int device) {
+  (void)flags;
+  if (initialized != getpid()) return CUDA_NOT_INITIALIZED;
+  pthread_mutex_lock(&lock);
+  only = (context){.id = ++context_count, .device = (uint32_t)device, .null = {.id = 7}};
+  pthread_mutex_unlock(&lock);
+  fake_record(9, 32, 0, fill_context, &only);
+  *out = &only;
+  return 0;
+}
+
+FAKE_EXPORT int cuStreamCreate(void **out, unsigned flags) {
+  (void)flags;
+  if (!can_run()) return CUDA_NOT_INITIALIZED;
+  pthread_mutex_lock(&lock);
+  int result = stream_count < STREAMS ? 0 : 2;
+  if (result == 0) {
+    streams[stream_count].id = 13 + stream_count;
+    *out = &streams[stream_count++];
+  }
+  pthread_mutex_unlock(&lock);
+  return result;
+}
+
+FAKE_EXPORT void *fakeFunction(const char *name, int registers, int static_shared, uint64_t duration_ns) {
+  function *f = calloc(1, sizeof *f);
+  strncpy(f->name, name, sizeof f->name - 1);
+  f->registers = registers;
+  f->static_shared = static_shared;
+  f->duration_ns = duration_ns;
+  return f;
+}
+
+FAKE_EXPORT void *fakeGraph(void **functions, int count) {
+  graph *g = calloc(1, sizeof *g);
+  g->id = ++graph_count;
+  for (g->count = 0; g->count < count && g->count < GRAPH; g->count++) g->nodes[g->count] = functions[g->count];
+  return g;
+}
+
+/// What is to be put into a record of work on the device.
+typedef struct {
+  uint64_t start, end, bytes, graph_node;
+  uint32_t stream, correlation, graph, value, peer;
+  unsigned grid[3], block[3], shared;
+  const function *function;
+} work;
+
+static void fill_kernel(uint8_t *record, const void *from) {
+  const work *w = from;
+  put16(record, 6, (uint16_t)w->function->registers);
+  put64(record, 16, w->start);
+  put64(record, 24, w->end);
+  put64(record, 32, w->end);
+  put32(record, 40, only.device);
+  put32(record, 44, only.id);
+  put32(record, 48, w->stream);
+  for (size_t i = 0; i < 3; i++) {
+    put32(record, 52 + 4 * i, w->grid[i]);
+    put32(record, 64 + 4 * i, w->block[i]);
+    put32(record, 176 + 4 * i, (uint32_t)i + 1);
+  }
+  put32(record, 76, (uint32_t)w->function->static_shared);
+  put32(record, 80, w->shared);
+  put32(record, 84, 24);
+  put32(record, 92, w->correlation);
+  put_pointer(record, 104, w->function->name);
+  put32(record, 140, 8192);
+  put64(record, 144, w->graph_node);
+  put32(record, 156, w->graph);
+}
+
+static void fill_copy(uint8_t *record, const void *from) {
+  const work *w = from;
+  put8(record, 4, 1);  // HtoD
+  put8(record, 5, 1);  // pageable
+  put8(record, 6, 3);  // device
+  put8(record, 7, 1);  // asynchronous
+  put64(record, 8, w->bytes);
+  put64(record, 16, w->start);
+  put64(record, 24, w->end);
+  put32(record, 32, only.device);
+  put32(record, 36, only.id);
+  put32(record, 40, w->stream);
+  put32(record, 44, w->correlation);
+}
+
+static void fill_peer_copy(uint8_t *record, const void *from) {
+  const work *w = from;
+  put8(record, 4, 10);  // PtoP
+  put8(record, 5, 3);
+  put8(record, 6, 3);
+  put64(record, 8, w->bytes);
+  put64(record, 16, w->start);
+  put64(record, 24, w->end);
+  put32(record, 32, only.device);
+  put32(record, 36, only.id);
+  put32(record, 40, w->stream);
+  put32(record, 44, only.device);
+  put32(record, 52, w->peer);
+  put32(record, 60, w->correlation);
+}
+
+static void fill_set(uint8_t *record, const void *from) {
+  const work *w = from;
+  put32(record, 4, w->value);
+  put64(record, 8, w->bytes);
+  put64(record, 16, w->start);
+  put64(record, 24, w->end);
+  put32(record, 32, only.device);
+  put32(record, 36, only.id);
+  put32(record, 40, w->stream);
+  put32(record, 44, w->correlation);
+  put16(record, 50, 3);
+}
+
+static void fill_synchronization(uint8_t *record, const void *from) {
+  const work *w = from;
+  put32(record, 4, 3);  // a stream's
+  put64(record, 8, w->start);
+  put64(record, 16, w->end);
+  put32(record, 24, w->correlation);
+  put32(record, 28, only.id);
+  put32(record, 32, w->stream);
+}
+
+static void fill_overhead(uint8_t *record, const void *from) {
+  const work *w = from;
+  put32(record, 4, 5 << 16);  // lazy loading of a function
+  put32(record, 8, 2);        // of a thread
+  put32(record, 12, (uint32_t)getpid());
+  put32(record, 16, (uint32_t)gettid());
+  put64(record, 24, w->start);
+  put64(record, 32, w->end);
+}
+
+/// When work of this length runs that is launched now.
+static void schedule(stream *s, uint64_t duration, work *w) {
+  pthread_mutex_lock(&lock);
+  uint64_t soonest = fake_now() + LATENCY_NS;
+  w->start = s->busy_until > soonest ? s->busy_until : soonest;
+  w->end = w->start + duration;
+  s->busy_until = w->end;
+  pthread_mutex_unlock(&lock);
+  w->stream = s->id;
+}
+
+static stream *stream_of(void *s) { return s == NULL ? &only.null : s; }
+
+static int launch(
+    int kind, uint32_t cbid, function *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+    unsigned shared, void *s) {
+  if (!can_run()) return CUDA_NOT_INITIALIZED;
+  uint64_t start = fake_now();
+  uint32_t correlation = fake_correlation();
+  fake_state();
+  if (bx * by * bz == 0 || bx * by * bz > 1024) {
+    fake_record_call(kind, cbid, start, fake_now(), correlation, CUDA_INVALID);
+    return CUDA_INVALID;
+  }
+  work w = {
+      .correlation = correlation, .grid = {gx, gy, gz}, .block = {bx, by, bz}, .shared = shared, .function = f};
+  schedule(stream_of(s), f->duration_ns, &w);
+  fake_record_call(kind, cbid, start, fake_now(), correlation, 0);
+  fake_record(10, 208, w.end, fill_kernel, &w);
+  return 0;
+}
+
+FAKE_EXPORT int cuLaunchKernel(
+    void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *s,
+    void **parameters, void **extra) {
+  (void)parameters;
+  (void)extra;
+  return launch(4, 307, f, gx, gy, gz, bx, by, bz, shared, s);
+}
+
+typedef struct {
+  unsigned x, y, z;
+} dim3;
+
+FAKE_EXPORT int cudaLaunchKernel(const void *f, dim3 grid, dim3 block, void **arguments, size_t shared, void *s) {
+  (void)arguments;
+  return launch(
+      5, 211, (function *)(size_t)f, grid.x, grid.y, grid.z, block.x, block.y, block.z, (unsigned)shared, s);
+}
+
+FAKE_EXPORT int cudaGetLastError(void) {
+  uint64_t now = fake_now();
+  fake_record_call(5, 10, now, now + 1, fake_correlation(), 0);
+  return 0;
+}
+
+FAKE_EXPORT int cuGraphLaunch(void *from, void *s) {
+  if (!can_run()) return CUDA_NOT_INITIALIZED;
+  const graph *g = from;
+  uint64_t start = fake_now();
+  uint32_t correlation = fake_correlation();
+  fake_record_call(4, 514, start, start + 1, correlation, 0);
+  for (int i = 0; i < g->count; i++) {
+    work w = {
+        .correlation = correlation, .grid = {1, 1, 1}, .block = {1, 1, 1}, .function = g->nodes[i], .graph = g->id,
+        .graph_node = ((uint64_t)g->id << 32) + (uint64_t)i + 1};
+    schedule(stream_of(s), g->nodes[i]->duration_ns, &w);
+    fake_record(10, 208, w.end, fill_kernel, &w);
+  }
+  return 0;
+}
+
+FAKE_EXPORT int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, void *s) {
+  (void)to;
+  (void)from;
+  if (!can_run()) return CUDA_NOT_INITIALIZED;
+  work w = {.correlation = fake_correlation(), .bytes = bytes};
+  uint64_t start = fake_now();
+  schedule(stream_of(s), bytes, &w);
+  fake_record_call(4, 277, start, fake_now(), w.correlation, 0);
+  fake_record(1, 96, w.end, fill_copy, &w);
+  return 0;
+}
+
+FAKE_EXPORT int cuMemcpyPeerAsync(uint64_t to, void *to_context, uint64_t from, void *from_context, size_t bytes, void *s) {
+  (void)to;
+  (void)to_context;
+  (void)from;
+  (void)from_context;
+  if (!can_run()) return CUDA_NOT_INITIALIZED;
+  work w = {.correlation = fake_correlation(), .bytes = bytes, .peer = 1};
+  uint64_t start = fake_now();
+  schedule(stream_of(s), bytes, &w);
+  fake_record_call(4, 319, start, fake_now(), w.correlation, 0);
+  fake_record(22, 96, w.end, fill_peer_copy, &w);
+  return 0;
+}
+
+FAKE_EXPORT int cuMemsetD32Async(uint64_t to, unsigned value, size_t count, void *s) {
+  (void)to;
+  if (!can_run()) return CUDA_NOT_INITIALIZED;
+  work w = {.correlation = fake_correlation(), .bytes = count * 4, .value = value};
+  uint64_t start = fake_now();
+  schedule(stream_of(s), count, &w);
+  fake_record_call(4, 220, start, fake_now(), w.correlation, 0);
+  fake_record(2, 88, w.end, fill_set, &w);
+  return 0;
+}
+
+FAKE_EXPORT int cuStreamSynchronize(void *s) {
+  if (!can_run()) return CUDA_NOT_INITIALIZED;
+  stream *waited = stream_of(s);
+  work w = {.correlation = fake_correlation(), .start = fake_now(), .stream = waited->id};
+  while (fake_now() < waited->busy_until) usleep(100);
+  w.end = fake_now();
+  fake_record_call(4, 126, w.start, w.end, w.correlation, 0);
+  fake_record(38, 56, w.end, fill_synchronization, &w);
+  fake_record(17, 56, w.end, fill_overhead, &w);
+  return 0;
+}
+
+FAKE_EXPORT int cudaDeviceReset(void) {
+  if (initialized != getpid()) return CUDA_NOT_INITIALIZED;
+  fake_call_back(2, 164, 0, "cudaDeviceReset");
+  pthread_mutex_lock(&lock);
+  only = (context){.id = ++context_count, .null = {.id = 7}};
+  pthread_mutex_unlock(&lock);
+  fake_call_back(2, 164, 1, "cudaDeviceReset");
+  return 0;
+}
