@@ -161,7 +161,8 @@ var targets: [Target] = [
   .testTarget(
     name: "MetricsTests", dependencies: ["Metrics", "ProfileModel", "Suites", "CPerfEvent", "CPfm"],
     swiftSettings: swift),
-  .testTarget(name: "ProfilerTests", dependencies: ["Profiler", "CCuptiRecording"], exclude: ["Hosts"], swiftSettings: swift),
+  .testTarget(
+    name: "ProfilerTests", dependencies: ["Profiler", "CCuptiRecording"], exclude: ["Hosts"], swiftSettings: swift),
   .testTarget(name: "AnalysisTests", dependencies: ["Analysis"], swiftSettings: swift),
   .testTarget(name: "ReportTests", dependencies: ["Report"], swiftSettings: swift),
   .testTarget(name: "SuitesTests", dependencies: ["Suites"], swiftSettings: swift),
