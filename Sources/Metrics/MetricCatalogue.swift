@@ -1,6 +1,7 @@
 // Which metrics exist, of which events by which formula, on which processor?
 import ProfileModel
 import Suites
+import Synchronization
 
 /// The catalogue that comes with Kiviat: a file of YAML for each family of processors (`Resources/`).
 public struct MetricCatalogue: Sendable {
@@ -23,6 +24,16 @@ public struct MetricCatalogue: Sendable {
   ///
   /// - Throws: `ManifestError`, which none of the files built in makes.
   public static func family(of cpu: CPUIdentity?) throws(ManifestError) -> MetricFamily {
+    if let family = read.withLock({ $0[cpu] }) { return family }
+    let family = try familyFromFiles(of: cpu)
+    read.withLock { $0[cpu] = family }
+    return family
+  }
+
+  /// Families that were read already: a suite asks for the same one with each of its runs.
+  private static let read = Mutex<[CPUIdentity?: MetricFamily]>([:])
+
+  private static func familyFromFiles(of cpu: CPUIdentity?) throws(ManifestError) -> MetricFamily {
     guard let cpu else { return try family(inFile: "generic") }
     for (name, bytes) in files {
       // A file says how its processors are recognised in one line; a test compares with the whole file.
